@@ -1,0 +1,49 @@
+import type { RgbImage } from '@kestrel/models'
+import type { Clock, Log } from '@kestrel/runtime'
+
+/** One picture as the camera took it. */
+export interface Frame {
+  /** Counts up by one for each frame the source gave, dropped ones included, and goes on when a source loops. */
+  id: number
+  /** When it was taken, Clock time in ms. */
+  captureMs: number
+  /** Its index in the source (video or folder); labels are found by it. */
+  sourceIndex: number
+  /** At the camera's own size. */
+  image: RgbImage
+}
+
+/** Where pictures come from. */
+export interface Camera {
+  /** For log lines, such as `clip.mp4 (854x480, 30 fps)`. */
+  readonly description: string
+  readonly fps: number
+  readonly width: number
+  readonly height: number
+  /** @throws UserError when the source cannot be opened */
+  start(): Promise<void>
+  /**
+   * In real time the newest frame, waiting for one where there is none yet; older ones were dropped and
+   * counted. As fast as possible: every frame in order. Undefined at the end of the source, after `stop()`,
+   * or once `signal` aborts.
+   */
+  next(signal?: AbortSignal): Promise<Frame | undefined>
+  /** Frames that nobody took in time. */
+  readonly dropped: number
+  stop(): Promise<void>
+}
+
+/** `real-time`: frames come when they are due, late consumers lose some. `as-fast-as-possible`: all of them, when asked for. */
+export type Pace = 'real-time' | 'as-fast-as-possible'
+
+export interface CameraOptions {
+  /** A video file, or a folder of frames. */
+  source: string
+  /** Frames a second; needed for a folder, taken from the file otherwise. */
+  fps?: number
+  pace: Pace
+  /** Begin again at the end; ids and capture times go on. */
+  loop?: boolean
+  clock: Clock
+  log: Log
+}
