@@ -1,6 +1,6 @@
 import type { Log } from '@kestrel/runtime'
 import { messageOf } from '@kestrel/runtime'
-import { matchesFilter } from './topics.js'
+import { filtersOverlap, matchesFilter } from './topics.js'
 
 export type ConnectionState = 'up' | 'down'
 
@@ -23,13 +23,16 @@ export interface Connection {
   /**
    * QoS 1: resolves once the broker has taken the message, however many reconnections later; rejects with
    * `PublishDropped` when it was pushed out of the bounded queue or the connection was closed. QoS 0 (the
-   * default): resolves once it was handed to the socket, or was dropped because the link is down.
+   * default): resolves at once, whether it was sent or dropped because the link is down or congested.
    * A retained message that still waits is replaced by a newer one of the same topic.
    */
   publish(topic: string, payload: Uint8Array, options?: { qos?: 0 | 1; retain?: boolean }): Promise<void>
   /**
    * The handler is in place at once; the promise resolves when the broker has confirmed, which may be long
    * after (do not await it on the way up where the broker may be away), and rejects when the broker refuses.
+   * After a reconnection retained messages come again. Filters of one connection must not overlap (several
+   * handlers of the same filter are well): aedes 1.2 then loses QoS 1 messages of persistent sessions, since the copy
+   * that it drops as a repeat takes the stored message with it.
    */
   subscribe(filter: string, handler: MessageHandler): Promise<void>
   /** Calls the handler at each change of state (not for the present one: see `up`). */
@@ -59,6 +62,12 @@ export class Handlers {
   }
 
   add(filter: string, handler: MessageHandler): void {
+    const overlapping = this.filters.find(other => other !== filter && filtersOverlap(other, filter))
+    if (overlapping !== undefined) {
+      throw new RangeError(
+        `The filter ${filter} overlaps ${overlapping}: a topic must match one filter of a connection`,
+      )
+    }
     this.#messages.set(filter, [...(this.#messages.get(filter) ?? []), handler])
   }
 

@@ -6,6 +6,7 @@ export {
   type StateHandler,
   type Will,
 } from './connection.js'
+export { type MemoryBroker, type MemoryConnection, memoryBroker } from './memory-broker.js'
 export {
   Deduplicator,
   decodeEnvelope,
@@ -19,11 +20,13 @@ export {
   type RefusalReason,
   SCHEMA_VERSION,
 } from './messages.js'
+export { connectMqtt, type MqttOptions } from './mqtt.js'
 export * from './proto/kestrel_pb.js'
 export {
   checkDroneName,
   delivery,
   everyDrone,
+  filtersOverlap,
   matchesFilter,
   parseTopic,
   topic,

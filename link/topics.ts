@@ -62,3 +62,16 @@ export function matchesFilter(filter: string, name: string): boolean {
   }
   return wanted.length === levels.length
 }
+
+/** Whether some topic could match both filters. */
+export function filtersOverlap(a: string, b: string): boolean {
+  const [left, right] = [a.split('/'), b.split('/')]
+  for (let i = 0; ; i++) {
+    if (left[i] === '#' || right[i] === '#') return true
+    // `x/#` matches `x` itself.
+    if (i === left.length || i === right.length) {
+      return left.length === right.length || left[i] === '#' || right[i] === '#'
+    }
+    if (left[i] !== '+' && right[i] !== '+' && left[i] !== right[i]) return false
+  }
+}
