@@ -1,1 +1,28 @@
-export {}
+export { type Camera, type Frame, openCamera, type Pace } from './camera/camera.js'
+export { Sampler } from './sampling/sampler.js'
+export { type RunningAgent, startAgent } from './service/agent.js'
+export { agentMain } from './service/cli.js'
+export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from './service/config.js'
+export { configHelp } from './service/config-help.js'
+export { UpdateApplier, type UpdateApplierOptions, type WeightStore } from './student/applier.js'
+export { type CanaryVerdict, judge } from './student/canary.js'
+export { DecoderThread } from './student/decoder-thread.js'
+export type { Labeller, StudentHost } from './student/host.js'
+export { InProcessHost } from './student/in-process-host.js'
+export { type LatencySummary, LatencyWindow, percentile } from './student/latency.js'
+export { StudentPair } from './student/pair.js'
+export { Pipeline, type PipelineOptions } from './student/pipeline.js'
+export { diskFiles, type SlotFiles } from './student/slot-files.js'
+export { SLOT_HEADER_BYTES, SlotStore } from './student/store.js'
+export {
+  type DecodedUpdate,
+  inProcessDecoder,
+  type UpdateDecoder,
+  type WeightState,
+} from './student/update-decoder.js'
+export { UpdateParts } from './student/update-parts.js'
+export { SegmentEncoder } from './uplink/encoder.js'
+export type { SegmentCodec, SegmentEncode } from './uplink/encoding.js'
+export { Outbox, type OutboxOptions } from './uplink/outbox.js'
+export { diskSegmentStore, memorySegmentStore, type SegmentStore } from './uplink/segment-store.js'
+export { Segmenter, type SegmenterOptions, sampledSize } from './uplink/segmenter.js'

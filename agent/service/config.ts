@@ -1,0 +1,102 @@
+import { dirname, resolve } from 'node:path'
+import { checkDroneName } from '@kestrel/link'
+import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
+import { z } from 'zod'
+
+const rate = z.number().positive().max(1000)
+
+/** The one place for the agent's options: defaults, units and help. */
+export const agentSchema = z.strictObject({
+  drone: z
+    .string()
+    .superRefine((name, context) => {
+      try {
+        checkDroneName(name)
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: messageOf(error) })
+      }
+    })
+    .describe('name of this drone on the link: lower-case letters, digits and hyphens'),
+  broker: z
+    .string()
+    .regex(/^(mqtts?|wss?|tcp|tls):\/\/[^/\s]+/, 'expected a URL such as mqtt://192.168.1.10:1883')
+    .default('mqtt://127.0.0.1:1883')
+    .describe('the MQTT broker; the ground station has one built in'),
+  student: z.string().min(1).describe('the shipped student, an ONNX file'),
+  stateDir: z
+    .string()
+    .min(1)
+    .default('state')
+    .describe('folder that keeps the learned weights and unsent segments over restarts'),
+  camera: z
+    .strictObject({
+      source: z.string().min(1).describe('a video file, or a folder of frames'),
+      fps: rate.optional().describe('frames/s; needed for a folder, taken from the file otherwise'),
+      pace: z
+        .enum(['real-time', 'as-fast-as-possible'])
+        .default('real-time')
+        .describe('real-time drops frames that come too fast, as a camera does'),
+      loop: z.boolean().default(false).describe('begin again at the end of the video'),
+    })
+    .describe('where frames come from'),
+  sampling: z
+    .strictObject({
+      fps: rate.default(1).describe('frames/s sent to the ground until it says otherwise'),
+      minFps: rate.default(0.1).describe('frames/s, least that the ground may ask for'),
+      maxFps: rate.default(1).describe('frames/s, most that the ground may ask for'),
+    })
+    .refine(({ minFps, maxFps }) => minFps <= maxFps, 'minFps must not be above maxFps')
+    .prefault({})
+    .describe('which frames the ground learns from'),
+  uplink: z
+    .strictObject({
+      codec: z.enum(['h264', 'hevc', 'av1']).default('h264').describe('video codec of the segments'),
+      kbps: z.number().positive().max(100_000).default(200).describe('kbit/s for the segments'),
+      periodS: z
+        .number()
+        .min(0.5)
+        .max(600)
+        .default(10)
+        .describe('seconds a segment lasts (T_update) until the ground says otherwise'),
+      maxSegments: z.int().min(1).max(100_000).default(64).describe('segments kept while the link is down'),
+      maxMB: z.number().min(1).max(100_000).default(32).describe('megabytes kept while the link is down'),
+    })
+    .prefault({})
+    .describe('how frames are sent'),
+  threads: z.int().min(0).max(256).default(0).describe('threads of the student, 0 = all cores'),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe('least level shown'),
+      json: z.boolean().default(false).describe('one JSON object a line instead of text'),
+    })
+    .prefault({})
+    .describe('what is written to the terminal'),
+})
+
+export type AgentConfig = z.infer<typeof agentSchema>
+
+/**
+ * Reads `agent.yaml`. Relative paths in it are relative to the file.
+ *
+ * @throws UserError
+ */
+export function loadAgentConfig(file: string): AgentConfig {
+  return resolvePaths(loadConfig(file, agentSchema), dirname(resolve(file)))
+}
+
+/** The same for an object; paths stay relative to the working directory. */
+export function parseAgentConfig(value: unknown, source = 'the agent configuration'): AgentConfig {
+  return resolvePaths(parseConfig(value, agentSchema, source), process.cwd())
+}
+
+function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
+  return {
+    ...config,
+    student: resolve(folder, config.student),
+    stateDir: resolve(folder, config.stateDir),
+    camera: { ...config.camera, source: resolve(folder, config.camera.source) },
+  }
+}

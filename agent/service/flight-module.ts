@@ -1,0 +1,69 @@
+import type { Clock } from '@kestrel/runtime'
+import type { Frame } from '../camera/camera.js'
+import type { LatencySummary } from '../student/latency.js'
+import { Pipeline } from '../student/pipeline.js'
+import type { CameraModule } from './camera-module.js'
+import type { AgentConfig } from './config.js'
+import type { Module } from './modules.js'
+import type { StudentModule } from './student-module.js'
+
+/** Frames through the student until the source ends. */
+export class FlightModule implements Module {
+  readonly name = 'flight'
+  /** Resolves when the source has ended, or the module was stopped; rejects when the student is gone. */
+  readonly finished: Promise<void>
+  readonly #config: AgentConfig
+  readonly #student: StudentModule
+  readonly #camera: CameraModule
+  readonly #onFrame: (frame: Frame) => void
+  readonly #clock: Clock
+  #pipeline: Pipeline | undefined
+  #finish!: (outcome: Promise<void>) => void
+
+  constructor(
+    config: AgentConfig,
+    options: {
+      student: StudentModule
+      camera: CameraModule
+      onFrame: (frame: Frame) => void
+      clock: Clock
+    },
+  ) {
+    this.#config = config
+    this.#student = options.student
+    this.#camera = options.camera
+    this.#onFrame = options.onFrame
+    this.#clock = options.clock
+    this.finished = new Promise(resolve => {
+      this.#finish = resolve
+    })
+    // Whoever waits for it hears of a failure; it must not end the process where nobody does yet.
+    this.finished.catch(() => undefined)
+  }
+
+  get frames(): number {
+    return this.#pipeline?.frames ?? 0
+  }
+
+  summary(): LatencySummary {
+    return this.#pipeline?.summary() ?? { fps: 0, p50Ms: 0, p99Ms: 0 }
+  }
+
+  start(): void {
+    const { width, height } = this.#student.student.input
+    this.#pipeline = new Pipeline({
+      camera: this.#camera.camera,
+      labeller: this.#student.pair,
+      width,
+      height,
+      clock: this.#clock,
+      pace: this.#config.camera.pace,
+      onFrame: this.#onFrame,
+    })
+    this.#finish(this.#pipeline.run())
+  }
+
+  async stop(): Promise<void> {
+    await this.#pipeline?.stop()
+  }
+}

@@ -1,0 +1,206 @@
+import {
+  type Connection,
+  Deduplicator,
+  decodeEnvelope,
+  delivery,
+  encodeEnvelope,
+  type Payload,
+  type PayloadInit,
+  topic,
+  type Update,
+  type UpdateResult,
+  type What,
+  type Will,
+} from '@kestrel/link'
+import { type Clock, type Log, messageOf } from '@kestrel/runtime'
+import { UpdateParts } from '../student/update-parts.js'
+import type { AgentConfig } from './config.js'
+import type { Module } from './modules.js'
+import type { StudentModule } from './student-module.js'
+import type { UplinkModule } from './uplink-module.js'
+
+/** Opens the connection to the broker; tests give one in memory. */
+export type Connect = (options: { url: string; clientId: string; will: Will; log: Log }) => Connection
+
+/** Updates that may wait for one another; the ground sends one at a time. */
+const MAX_WAITING_UPDATES = 8
+
+/** Refusals that mean the chain of versions is broken, so that the ground has to bring us to its weights. */
+const chainBroken = new Set(['wrong-base', 'wrong-digest', 'result-mismatch'])
+
+/** The drone's end of the link: says what flies, takes control and updates, answers them. Never waits for the ground. */
+export class LinkModule implements Module {
+  readonly name = 'link'
+  readonly #config: AgentConfig
+  readonly #student: StudentModule
+  readonly #uplink: () => UplinkModule
+  readonly #connect: Connect
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #deduplicator = new Deduplicator()
+  #connection: Connection | undefined
+  #parts: UpdateParts | undefined
+  #waitingUpdates = 0
+  #bytesUp = 0
+  #bytesDown = 0
+
+  constructor(
+    config: AgentConfig,
+    options: {
+      student: StudentModule
+      /** Called once frames can come; uplink and link know each other. */
+      uplink: () => UplinkModule
+      connect: Connect
+      clock: Clock
+      log: Log
+    },
+  ) {
+    this.#config = config
+    this.#student = options.student
+    this.#uplink = options.uplink
+    this.#connect = options.connect
+    this.#clock = options.clock
+    this.#log = options.log.child('link')
+  }
+
+  get up(): boolean {
+    return this.#connection?.up ?? false
+  }
+
+  /** Payload bytes so far. */
+  get traffic(): { up: number; down: number } {
+    return { up: this.#bytesUp, down: this.#bytesDown }
+  }
+
+  start(): void {
+    const { drone, broker } = this.#config
+    this.#parts = new UpdateParts({ parameterCount: this.#student.student.parameterCount })
+    const connection = this.#connect({
+      url: broker,
+      clientId: `kestrel-${drone}`,
+      will: {
+        topic: topic(drone, 'status'),
+        payload: encodeEnvelope(this.#status(false), { clock: this.#clock }),
+        retain: true,
+        qos: 1,
+      },
+      log: this.#log,
+    })
+    this.#connection = connection
+    connection.onState(state => this.#onState(state === 'up'))
+    this.#subscribe('control', payload => {
+      if (payload.case === 'control') this.#uplink().control(payload.value)
+    })
+    this.#subscribe('update', payload => {
+      if (payload.case === 'update') void this.#onUpdate(payload.value)
+    })
+    if (connection.up) this.#onState(true)
+  }
+
+  async stop(): Promise<void> {
+    const connection = this.#connection
+    if (connection === undefined) return
+    if (connection.up) await this.#send('status', this.#status(false))
+    await connection.close()
+  }
+
+  /** Publishes one message as its kind travels. Resolves when it is gone, or never will be (which is logged). */
+  async send(what: What, payload: PayloadInit): Promise<void> {
+    await this.#send(what, payload)
+  }
+
+  /** Delivers a segment that is encoded already. @throws Error when it was not delivered */
+  async publishSegment(message: Uint8Array): Promise<void> {
+    if (this.#connection === undefined) throw new Error('there is no connection yet')
+    await this.#connection.publish(topic(this.#config.drone, 'segment'), message, delivery.segment)
+    this.#bytesUp += message.length
+  }
+
+  #onState(up: boolean): void {
+    this.#uplink().setUp(up)
+    // The ground may have been away: from the status it knows what flies here and heals the chain where it has to.
+    if (up) void this.#send('status', this.#status(true))
+  }
+
+  #subscribe(what: What, handle: (payload: Payload) => void): void {
+    const name = topic(this.#config.drone, what)
+    this.#connection
+      ?.subscribe(name, (_, bytes) => {
+        this.#bytesDown += bytes.length
+        try {
+          const { id, payload } = decodeEnvelope(bytes)
+          if (!this.#deduplicator.isRepeat(id)) handle(payload)
+        } catch (error) {
+          this.#log.warn(`A message of ${name} was refused: ${messageOf(error)}`)
+        }
+      })
+      .catch(error => this.#log.warn(`The broker refused the subscription to ${name}: ${messageOf(error)}`))
+  }
+
+  async #onUpdate(update: Update): Promise<void> {
+    let data: Uint8Array | undefined
+    try {
+      data = this.#parts?.add(update)
+    } catch (error) {
+      this.#log.warn(`A part of update ${update.version} was refused: ${messageOf(error)}`)
+      return
+    }
+    if (data === undefined) return
+    if (this.#waitingUpdates >= MAX_WAITING_UPDATES) {
+      this.#log.warn(
+        `Update ${update.version} was dropped: ${this.#waitingUpdates} others wait to be applied`,
+      )
+      return
+    }
+    this.#waitingUpdates += 1
+    const result = await this.#student.applier.apply(data)
+    this.#waitingUpdates -= 1
+    await this.#answer(result)
+  }
+
+  async #answer(result: UpdateResult): Promise<void> {
+    const { version, applied, reason, detail, modelVersion, modelDigest, applyMs } = result
+    if (applied)
+      this.#log.info(`Update ${version} flies, ${Math.round(applyMs)} ms after it came (${detail})`)
+    else
+      this.#log.warn(`Update ${version} was refused, version ${modelVersion} flies on: ${detail} (${reason})`)
+    const answers = [this.#send('update-result', { case: 'updateResult', value: result })]
+    if (applied) answers.push(this.#send('status', this.#status(true)))
+    if (chainBroken.has(reason)) {
+      answers.push(this.#send('resync', { case: 'resync', value: { modelVersion, modelDigest, reason } }))
+    }
+    await Promise.all(answers)
+  }
+
+  #status(online: boolean): PayloadInit {
+    const { student, applier } = this.#student
+    return {
+      case: 'status',
+      value: {
+        online,
+        software: `kestrel-agent ${VERSION}`,
+        student: student.source.split(/[\\/]/).at(-1),
+        classes: student.classes,
+        layoutDigest: student.layoutDigest,
+        parameterCount: student.parameterCount,
+        modelVersion: applier.version,
+        modelDigest: applier.digest,
+      },
+    }
+  }
+
+  async #send(what: What, payload: PayloadInit): Promise<void> {
+    const connection = this.#connection
+    if (connection === undefined) return
+    const message = encodeEnvelope(payload, { clock: this.#clock })
+    try {
+      await connection.publish(topic(this.#config.drone, what), message, delivery[what])
+      this.#bytesUp += message.length
+    } catch (error) {
+      this.#log.warn(`A ${what} message was not delivered: ${messageOf(error)}`)
+    }
+  }
+}
+
+/** Of this package; told to the ground. */
+export const VERSION = '0.1.0'

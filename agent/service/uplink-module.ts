@@ -1,0 +1,164 @@
+import { join } from 'node:path'
+import { type Control, encodeEnvelope } from '@kestrel/link'
+import { type Clock, type Log, messageOf } from '@kestrel/runtime'
+import type { Frame } from '../camera/camera.js'
+import { Sampler } from '../sampling/sampler.js'
+import { SegmentEncoder } from '../uplink/encoder.js'
+import { Outbox } from '../uplink/outbox.js'
+import { diskSegmentStore } from '../uplink/segment-store.js'
+import { Segmenter, sampledSize } from '../uplink/segmenter.js'
+import type { CameraModule } from './camera-module.js'
+import type { AgentConfig } from './config.js'
+import type { Module } from './modules.js'
+import type { StudentModule } from './student-module.js'
+
+/** How long the last segments may take to leave when the agent stops, ms. */
+const DRAIN_MS = 5000
+
+/** Samples frames, encodes them segment by segment, and keeps the segments until the ground has them. */
+export class UplinkModule implements Module {
+  readonly name = 'uplink'
+  readonly #config: AgentConfig
+  readonly #student: StudentModule
+  readonly #camera: CameraModule
+  readonly #publish: (message: Uint8Array) => Promise<void>
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #sampler: Sampler
+  readonly #encoder = new SegmentEncoder()
+  /** What the ground asked for last. */
+  #control: { uplinkKbps?: number; periodS?: number } = {}
+  #paused = false
+  #up = false
+  #segmenter: Segmenter | undefined
+  #outbox: Outbox | undefined
+  #flushing: Promise<void> | undefined
+  #lastCaptureMs = 0
+
+  constructor(
+    config: AgentConfig,
+    options: {
+      student: StudentModule
+      camera: CameraModule
+      /** Delivers an encoded message on the segment topic. */
+      publish: (message: Uint8Array) => Promise<void>
+      clock: Clock
+      log: Log
+    },
+  ) {
+    this.#config = config
+    this.#student = options.student
+    this.#camera = options.camera
+    this.#publish = options.publish
+    this.#clock = options.clock
+    this.#log = options.log.child('uplink')
+    this.#sampler = new Sampler({ fps: config.sampling.fps })
+  }
+
+  get samplingFps(): number {
+    return this.#sampler.fps
+  }
+
+  get waiting(): number {
+    return this.#outbox?.length ?? 0
+  }
+
+  get dropped(): number {
+    return this.#outbox?.dropped ?? 0
+  }
+
+  get sent(): number {
+    return this.#outbox?.sent ?? 0
+  }
+
+  start(): void {
+    const { uplink, stateDir } = this.#config
+    const size = sampledSize(this.#camera.camera, this.#student.student.input)
+    this.#segmenter = new Segmenter({
+      codec: uplink.codec,
+      uplinkKbps: uplink.kbps,
+      periodS: uplink.periodS,
+      ...size,
+      ...this.#control,
+      encode: this.#encoder.encode,
+    })
+    this.#outbox = new Outbox({
+      publish: this.#publish,
+      store: diskSegmentStore(join(stateDir, 'outbox')),
+      maxSegments: uplink.maxSegments,
+      maxBytes: uplink.maxMB * 1e6,
+      log: this.#log,
+    })
+    const { length } = this.#outbox
+    if (length > 0) this.#log.info(`${length} unsent segments of an earlier flight wait for the link`)
+    this.#outbox.setUp(this.#up)
+  }
+
+  /** Ends the segment in progress and gives what waits a moment to leave; the rest is kept for the next flight. */
+  async stop(): Promise<void> {
+    await this.#flushing
+    this.#flush(this.#lastCaptureMs)
+    await this.#flushing
+    if (this.#up) {
+      const abort = new AbortController()
+      await Promise.race([this.#outbox?.idle(), this.#clock.sleep(DRAIN_MS, abort.signal)])
+      abort.abort()
+    }
+    this.#outbox?.setUp(false)
+    await this.#encoder.stop()
+    this.#segmenter?.dispose()
+  }
+
+  setUp(up: boolean): void {
+    this.#up = up
+    this.#outbox?.setUp(up)
+  }
+
+  /** What the ground asks for; zero means no opinion. */
+  control({ samplingFps, updatePeriodS, uplinkKbps, paused }: Control): void {
+    const { minFps, maxFps } = this.#config.sampling
+    if (samplingFps > 0) this.#sampler.setRate(Math.min(maxFps, Math.max(minFps, samplingFps)))
+    if (updatePeriodS > 0) this.#control.periodS = Math.min(600, Math.max(0.5, updatePeriodS))
+    if (uplinkKbps > 0) this.#control.uplinkKbps = Math.min(100_000, uplinkKbps)
+    if (paused !== this.#paused) this.#log.info(paused ? 'The ground paused sampling' : 'Sampling goes on')
+    this.#paused = paused
+    this.#segmenter?.configure(this.#control)
+  }
+
+  /** Offers a frame of the camera; takes some milliseconds for the few that are sampled. Never throws. */
+  offer(frame: Frame): void {
+    const segmenter = this.#segmenter
+    if (segmenter === undefined) return
+    const { captureMs } = frame
+    this.#lastCaptureMs = captureMs
+    const { beginMs, periodS } = segmenter
+    // While the encoder is busy the window stays open: late segments rather than a queue of raw frames.
+    if (beginMs !== undefined && captureMs >= beginMs + periodS * 1000) this.#flush(captureMs)
+    if (this.#paused || !this.#sampler.offer(captureMs)) return
+    try {
+      segmenter.add(frame)
+    } catch (error) {
+      this.#log.warn(`Frame ${frame.id} could not be sampled: ${messageOf(error)}`)
+    }
+  }
+
+  #flush(endMs: number): void {
+    if (this.#flushing !== undefined) return
+    this.#flushing = this.#encode(endMs).finally(() => {
+      this.#flushing = undefined
+    })
+  }
+
+  async #encode(endMs: number): Promise<void> {
+    try {
+      const segment = await this.#segmenter?.flush(endMs, this.#student.applier.version)
+      if (segment === undefined) return
+      this.#log.debug(
+        `Segment ${segment.sequence}: ${segment.frames.length} frames, ${segment.video.length} bytes`,
+      )
+      this.#outbox?.push(encodeEnvelope({ case: 'segment', value: segment }, { clock: this.#clock }))
+    } catch (error) {
+      this.#log.warn(`A segment could not be encoded and is lost: ${messageOf(error)}`)
+    }
+  }
+}
