@@ -32,3 +32,8 @@ export {
   topic,
   type What,
 } from './topics.js'
+export type { SegmentCodec } from './video/bitstream.js'
+export { decodeVideoFile, type VideoFile, type VideoFrame, type VideoProbe } from './video/decode.js'
+export { Scaler } from './video/scaler.js'
+export { type DecodeOptions, decodeSegment, type EncodeOptions, encodeSegment } from './video/segment.js'
+export { decodeStill, decodeStillBytes, stillExtensions } from './video/still.js'
