@@ -44,6 +44,7 @@ export {
   tensorNumbers,
   tensorShape,
 } from './tensor.js'
+export { halfValues, isFiniteHalf, toHalf } from './update/half.js'
 export { readUpdateHeader, type UpdateCodec, type UpdateHeader } from './update/header.js'
 export { type RefusalReason, UpdateRefused } from './update/refused.js'
 export { applyUpdate, type EncodeUpdateOptions, encodeUpdate } from './update.js'

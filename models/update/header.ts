@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { UpdateRefused } from './refused.js'
 
 /** How the payload of an update is written; see `codecs.ts`. */
@@ -24,9 +25,11 @@ export interface UpdateHeader {
  *    0  magic "KSTU"        4  format version (1)     5  codec id          6  zero, zero
  *    8  base version u32   12  version u32           16  P u32            20  count u32
  *   24  base digest [32]   56  result digest [32]    88  payload bytes u32
- *   92  payload
+ *   92  checksum [8]: the first bytes of the SHA-256 of everything else
+ *  100  payload
  */
-export const HEADER_BYTES = 92
+export const HEADER_BYTES = 100
+const CHECKSUM_OFFSET = 92
 const MAGIC = 0x5554534b
 const FORMAT = 1
 const codecs: UpdateCodec[] = ['paper', 'delta', 'checkpoint']
@@ -46,11 +49,20 @@ export function writeUpdate(header: UpdateHeader, payload: Uint8Array): Uint8Arr
   bytes.set(header.resultDigest, 56)
   view.setUint32(88, payload.length, true)
   bytes.set(payload, HEADER_BYTES)
+  bytes.set(checksum(bytes), CHECKSUM_OFFSET)
   return bytes
 }
 
+/** Against accidents on the way. (The digests alone would not notice a changed version number.) */
+function checksum(bytes: Uint8Array): Uint8Array {
+  const hash = createHash('sha256')
+    .update(bytes.subarray(0, CHECKSUM_OFFSET))
+    .update(bytes.subarray(HEADER_BYTES))
+  return hash.digest().subarray(0, HEADER_BYTES - CHECKSUM_OFFSET)
+}
+
 /**
- * Reads and checks the header alone.
+ * Reads the header and checks the update's form, without decoding its payload.
  *
  * @throws UpdateRefused `malformed` or `unsupported`
  */
@@ -72,6 +84,9 @@ export function readUpdateHeader(bytes: Uint8Array): UpdateHeader {
   const payload = view.getUint32(88, true)
   if (bytes.length - HEADER_BYTES !== payload) {
     throw malformed(`${payload} bytes of payload announced, ${bytes.length - HEADER_BYTES} found`)
+  }
+  if (Buffer.compare(checksum(bytes), bytes.subarray(CHECKSUM_OFFSET, HEADER_BYTES)) !== 0) {
+    throw malformed('its checksum is wrong')
   }
   const header: UpdateHeader = {
     codec,
