@@ -161,7 +161,9 @@ class MqttConnection implements Connection {
       if (client === this.#client && !this.#closed) this.#connected()
     })
     client.on('message', (topic, payload) => {
-      if (client === this.#client && !this.#closed) this.#handlers.message(topic, payload)
+      if (client !== this.#client || this.#closed) return
+      // A plain Uint8Array: `slice` of the library's Buffer would not copy.
+      this.#handlers.message(topic, Uint8Array.from(payload))
     })
     client.on('close', () => {
       if (client !== this.#client || this.#closed) return

@@ -27,7 +27,7 @@ export function withoutSei(bytes: Uint8Array): Uint8Array {
   const units = nalUnits(bytes)
   const kept = units
     .map(({ start }, i) => bytes.subarray(start, units[i + 1]?.start))
-    .filter((_, i) => (bytes[units[i].header] & 0x1f) !== H264_SEI)
+    .filter((_, i) => nals.h264.type(bytes[units[i].header]) !== H264_SEI)
   return Buffer.concat(kept)
 }
 
@@ -40,17 +40,33 @@ export function withoutSei(bytes: Uint8Array): Uint8Array {
 function accessUnits(bytes: Uint8Array, codec: 'h264' | 'hevc'): number[] {
   const starts: number[] = []
   let pending: number | undefined
+  const { type, isSlice, precedes, headerBytes } = nals[codec]
   for (const { start, header } of nalUnits(bytes)) {
-    const type = codec === 'h264' ? bytes[header] & 0x1f : (bytes[header] >> 1) & 0x3f
-    const isSlice = codec === 'h264' ? type >= 1 && type <= 5 : type < 32
-    const first = header + (codec === 'h264' ? 1 : 2)
-    if (!isSlice) pending ??= start
-    else {
+    const kind = type(bytes[header])
+    const first = header + headerBytes
+    if (precedes.has(kind)) pending ??= start
+    else if (isSlice(kind)) {
       if (first < bytes.length && (bytes[first] & 0x80) !== 0) starts.push(pending ?? start)
       pending = undefined
     }
   }
   return starts
+}
+
+/** Kinds of NAL unit: `precedes` are those that can only stand before a picture's first slice (not, say, HEVC's suffix SEI). */
+const nals = {
+  h264: {
+    headerBytes: 1,
+    type: (header: number) => header & 0x1f,
+    isSlice: (type: number) => type >= 1 && type <= 5,
+    precedes: new Set([6, 7, 8, 9, 14, 15, 16, 17, 18]),
+  },
+  hevc: {
+    headerBytes: 2,
+    type: (header: number) => (header >> 1) & 0x3f,
+    isSlice: (type: number) => type < 32,
+    precedes: new Set([32, 33, 34, 35, 39, 41, 42, 43, 44, 48, 49, 50, 51, 52, 53, 54, 55]),
+  },
 }
 
 /** The NAL units of an Annex B byte stream: where the start code is and where the header behind it. */

@@ -27,6 +27,7 @@ export interface EncoderProfile {
  * One picture a second of a moving drone: most of it is intra-coded anyway, so the presets are medium ones.
  * Tuned for fidelity (tune psnr) rather than for eyes. One thread each, so that the same frames give the same
  * bytes on any number of cores; and no mbtree, whose AVX-512 code in this libx264 gives other bytes from run to run.
+ * HEVC pictures carry an MD5 (hash=1), without which its decoder does not notice a slice that was cut short.
  */
 export const profiles: Record<SegmentCodec, EncoderProfile> = {
   h264: {
@@ -46,7 +47,7 @@ export const profiles: Record<SegmentCodec, EncoderProfile> = {
     options: {
       preset: 'medium',
       tune: 'psnr',
-      'x265-params': 'log-level=none:info=0:pools=none:frame-threads=1',
+      'x265-params': 'log-level=none:info=0:hash=1:pools=none:frame-threads=1',
     },
   },
   av1: {
@@ -107,7 +108,7 @@ export async function encodeClip(
       throw new Error(`${name} made ${parts.length} pictures out of ${frames.length}`)
     }
     const stream = Buffer.concat(parts)
-    return codec === 'h264' ? withoutSei(stream) : stream
+    return Uint8Array.from(codec === 'h264' ? withoutSei(stream) : stream)
   } finally {
     packet.free()
     context.freeContext()
