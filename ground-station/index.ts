@@ -1,1 +1,40 @@
-export {}
+export { type Broker, startBroker } from './broker/broker.js'
+export { configCommand, reportFailure, startCommand } from './service/commands.js'
+export { type GroundConfig, groundConfigSchema, loadGroundConfig } from './service/config.js'
+export { describeConfig } from './service/describe-config.js'
+export { Drone, nextJob } from './service/drone.js'
+export { GroundStation } from './service/ground-station.js'
+export type { Job, JobResult, Learner, StudentIdentity } from './service/learner.js'
+export { type RunningGround, startGround } from './service/start.js'
+export { type ModelReport, type ModelVersion, type OutgoingUpdate, UpdateChain } from './session/chain.js'
+export {
+  coordinateCount,
+  largestMagnitudes,
+  type Strategy,
+  selectCoordinates,
+  strategies,
+} from './session/coordinates.js'
+export { heldOutMiou, holdOutCount, judge } from './session/gate.js'
+export { GroundSession } from './session/ground-session.js'
+export type { SessionInit } from './session/init.js'
+export { labelFrame } from './session/labeller.js'
+export {
+  type PartialSessionOptions,
+  parseSettings,
+  readAssignments,
+  type SessionOptions,
+  sessionOptions,
+  sessionOptionsSchema,
+} from './session/options.js'
+export { PART_BYTES, type UpdatePart, updateParts } from './session/parts.js'
+export { type PhaseResult, trainPhase } from './session/phase.js'
+export { isLabelled, type LabelledFrame, ReplayBuffer } from './session/replay-buffer.js'
+export type { PhaseReport, UpdateAnswer } from './session/report.js'
+export { nextSamplingRate } from './session/sampling-rate.js'
+export { decodeState, encodeState, loadState, type SessionState, saveState } from './session/state.js'
+export { nextTrainingRate, type TrainingRate } from './session/training-rate.js'
+export { openTeacher } from './teacher/open.js'
+export type { FrameReference, Teacher } from './teacher/teacher.js'
+export { Adam, type AdamOptions } from './training/adam.js'
+export { createEngine } from './training/create-engine.js'
+export type { Batch, EngineOptions, Gradients, TrainingEngine } from './training/engine.js'

@@ -1,0 +1,75 @@
+import { dirname, resolve } from 'node:path'
+import { loadConfig } from '@kestrel/runtime'
+import { z } from 'zod'
+import { sessionOptionsSchema } from '../session/options.js'
+
+const threads = z.number().int().min(0).max(256)
+
+/** Everything that can be set about the ground station: defaults, units and help in this one place. */
+export const groundConfigSchema = z.strictObject({
+  listen: z
+    .strictObject({
+      host: z.string().default('127.0.0.1').describe('address; 0.0.0.0 lets drones on the network in'),
+      port: z.number().int().min(0).max(65_535).default(1883).describe('TCP port; 0 takes any free one'),
+    })
+    .prefault({})
+    .describe('where the embedded MQTT broker listens'),
+  broker: z
+    .string()
+    .regex(/^(mqtts?|tcp|wss?):\/\/./, 'expected a URL such as mqtt://192.168.1.10:1883')
+    .optional()
+    .describe('URL of an MQTT broker to use instead of the embedded one'),
+  student: z.string().min(1).describe('the student, FILE.onnx; the same file as on the drone'),
+  teacher: z.string().min(1).describe('the teacher: FILE.onnx (with FILE.json) or labels:DIR'),
+  stateDir: z.string().min(1).default('state').describe('folder that keeps the training state of each drone'),
+  training: z
+    .strictObject({
+      engine: z.enum(['onnx', 'tfjs']).default('onnx').describe('what computes gradients'),
+      provider: z
+        .enum(['cpu', 'cuda', 'webgpu'])
+        .default('cpu')
+        .describe('where the onnx engine computes them'),
+      threads: threads.default(0).describe('CPU threads of training and teacher; 0: all cores'),
+      microBatch: z
+        .number()
+        .int()
+        .min(1)
+        .max(1024)
+        .optional()
+        .describe('frames that go through the training graph at once; fewer need less memory'),
+    })
+    .prefault({})
+    .describe('the training engine'),
+  ams: sessionOptionsSchema.prefault({}).describe('adaptive model streaming, the same for every drone'),
+  uplinkKbps: z.number().positive().max(100_000).default(200).describe('uplink budget of one drone, kbit/s'),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe('least level written'),
+      json: z.boolean().default(false).describe('one JSON object a line instead of text'),
+    })
+    .prefault({})
+    .describe('the log, on standard output'),
+})
+
+export type GroundConfig = z.infer<typeof groundConfigSchema>
+
+/**
+ * Reads ground.yaml. Relative paths in it count from its own folder.
+ *
+ * @throws UserError that names the file, the key, what was found and what was expected
+ */
+export function loadGroundConfig(file: string): GroundConfig {
+  const config = loadConfig(file, groundConfigSchema)
+  const from = (path: string) => resolve(dirname(file), path)
+  return {
+    ...config,
+    student: from(config.student),
+    stateDir: from(config.stateDir),
+    teacher: config.teacher.startsWith('labels:')
+      ? `labels:${from(config.teacher.slice('labels:'.length))}`
+      : from(config.teacher),
+  }
+}

@@ -1,0 +1,76 @@
+import type { Job } from './learner.js'
+
+/** Segments that wait for the learner; the oldest is dropped beyond. A segment is T_update of video, and they are trained on together. */
+const MAX_SEGMENTS = 8
+
+/** Reports and answers that wait; far more than a drone sends. */
+const MAX_MESSAGES = 64
+
+/** One drone as the main thread knows it: what waits for the learner, and when its next phase is due. */
+export class Drone {
+  readonly name: string
+  /** Undefined until its status came; a sentence where it cannot be taught here. */
+  refusal: string | undefined
+  known = false
+  online = false
+  /** Segments that were dropped because the learner was busy. */
+  segmentsDropped = 0
+  /** Labelled frames that no phase has seen. */
+  newFrames = 0
+  /** Earliest start of the next phase, ms of the ground's clock. */
+  phaseDueMs = Number.NEGATIVE_INFINITY
+  /** Training takes longer than T_update, and that was said. */
+  behind = false
+  /** What it was last told to do. */
+  control = ''
+  #messages: Job[] = []
+  #segments: Job[] = []
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  /** @returns whether an older segment had to go */
+  add(job: Job): boolean {
+    if (job.kind !== 'segment') {
+      this.#messages = [...this.#messages, job].slice(-MAX_MESSAGES)
+      return false
+    }
+    this.#segments.push(job)
+    if (this.#segments.length <= MAX_SEGMENTS) return false
+    this.#segments.shift()
+    this.segmentsDropped++
+    return true
+  }
+
+  /** The next job: first what the drone says it flies, then its frames, then a phase on them where one is due. */
+  next(nowMs: number): Job | undefined {
+    const waiting = this.#messages.shift() ?? this.#segments.shift()
+    if (waiting !== undefined) return waiting
+    return this.newFrames > 0 && nowMs >= this.phaseDueMs ? { kind: 'phase', drone: this.name } : undefined
+  }
+
+  /** When `next` may have a job without anything arriving; undefined if never. */
+  get wakeMs(): number | undefined {
+    return this.newFrames > 0 ? this.phaseDueMs : undefined
+  }
+}
+
+/**
+ * The next job of all drones, taking turns: a drone is asked again only when every other has been.
+ *
+ * @param turn index of the drone to ask first
+ * @returns the job and whose turn it is afterwards
+ */
+export function nextJob(
+  drones: Drone[],
+  turn: number,
+  nowMs: number,
+): { job: Job; turn: number } | undefined {
+  for (let i = 0; i < drones.length; i++) {
+    const index = (turn + i) % drones.length
+    const job = drones[index].next(nowMs)
+    if (job !== undefined) return { job, turn: (index + 1) % drones.length }
+  }
+  return undefined
+}

@@ -1,0 +1,278 @@
+import {
+  type Connection,
+  Deduplicator,
+  decodeEnvelope,
+  delivery,
+  encodeEnvelope,
+  everyDrone,
+  type FullEnvelope,
+  MessageRefused,
+  type PayloadInit,
+  parseTopic,
+  type Status,
+  topic,
+  type UpdateResult,
+  type What,
+} from '@kestrel/link'
+import { type Clock, type Log, messageOf, UserError } from '@kestrel/runtime'
+import type { OutgoingUpdate } from '../session/chain.js'
+import { updateParts } from '../session/parts.js'
+import { Drone, nextJob } from './drone.js'
+import type { Job, JobResult, Learner, StudentIdentity } from './learner.js'
+import { phaseLine } from './phase-line.js'
+
+/** Each has a session with its own memory; names come from outside, so there must be a bound. */
+const MAX_DRONES = 32
+
+/** What is listened to. Not the whole tree: the ground's own updates would come back. */
+const heard: What[] = ['status', 'segment', 'update-result', 'resync']
+
+/**
+ * The ground side of the link: hands what the drones send to the learner, one job at a time and the drones in turn, and
+ * sends them updates and control. Everything heavy is the learner's.
+ */
+export class GroundStation {
+  readonly #connection: Connection
+  readonly #learner: Learner
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #uplinkKbps: number
+  readonly #drones = new Map<string, Drone>()
+  readonly #repeats = new Deduplicator(4096)
+  readonly #stopping = new AbortController()
+  #turn = 0
+  #running: Promise<void> | undefined
+  #wake = new AbortController()
+  #fullSaid = false
+
+  constructor(options: {
+    connection: Connection
+    learner: Learner
+    clock: Clock
+    uplinkKbps: number
+    log: Log
+  }) {
+    this.#connection = options.connection
+    this.#learner = options.learner
+    this.#clock = options.clock
+    this.#uplinkKbps = options.uplinkKbps
+    this.#log = options.log
+  }
+
+  /** Begins to listen. Does not wait for the broker: that may be away. */
+  start(): void {
+    for (const what of heard) {
+      this.#connection
+        .subscribe(everyDrone(what), (name, payload) => this.#take(name, payload))
+        .catch(error => {
+          if (!this.#stopping.signal.aborted) this.#log.error(`Subscribing to ${what}: ${messageOf(error)}`)
+        })
+    }
+    this.#running = this.#work()
+  }
+
+  /** Stops after the job that runs (a phase ends early) and has the learner save everything. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#wake.abort()
+    await this.#learner.close()
+    await this.#running
+  }
+
+  #take(name: string, bytes: Uint8Array): void {
+    const address = parseTopic(name)
+    if (address === undefined || this.#stopping.signal.aborted) return
+    let envelope: FullEnvelope
+    try {
+      envelope = decodeEnvelope(bytes)
+    } catch (error) {
+      if (!(error instanceof MessageRefused)) throw error
+      this.#log.warn(`A ${address.what} message of ${address.drone} is of no use: ${error.message}`)
+      return
+    }
+    if (envelope.payload.case !== delivery[address.what].payload) {
+      this.#log.warn(`A ${envelope.payload.case} message came to ${name}: left aside`)
+      return
+    }
+    if (this.#repeats.isRepeat(envelope.id)) return
+    const drone = this.#drone(address.drone)
+    if (drone !== undefined) this.#handle(drone, envelope.payload, bytes)
+    this.#wake.abort()
+  }
+
+  #drone(name: string): Drone | undefined {
+    const known = this.#drones.get(name)
+    if (known !== undefined) return known
+    if (this.#drones.size >= MAX_DRONES) {
+      if (!this.#fullSaid)
+        this.#log.error(
+          `${MAX_DRONES} drones are the most that one ground station teaches: ${name} is left aside`,
+        )
+      this.#fullSaid = true
+      return undefined
+    }
+    const drone = new Drone(name)
+    this.#drones.set(name, drone)
+    return drone
+  }
+
+  #handle(drone: Drone, payload: FullEnvelope['payload'], bytes: Uint8Array): void {
+    const { name } = drone
+    if (payload.case === 'status') {
+      this.#handleStatus(drone, payload.value)
+      return
+    }
+    if (!drone.known || drone.refusal !== undefined) {
+      this.#log.debug(`${name}: ${payload.case} is left aside: ${drone.refusal ?? 'no status yet'}`)
+      return
+    }
+    if (payload.case === 'segment') {
+      if (drone.add({ kind: 'segment', drone: name, message: bytes }) && drone.segmentsDropped % 10 === 1) {
+        this.#log.warn(
+          `${name}: training is too slow for its frames: ${drone.segmentsDropped} segments dropped so far`,
+        )
+      }
+    } else if (payload.case === 'updateResult') {
+      this.#logAnswer(drone, payload.value)
+      const { version, applied, reason, modelVersion, modelDigest: digest } = payload.value
+      drone.add({ kind: 'answer', drone: name, answer: { version, applied, reason, modelVersion, digest } })
+    } else if (payload.case === 'resync') {
+      const { modelVersion: version, modelDigest: digest, reason } = payload.value
+      this.#log.info(`${name} asks to be brought up to date from version ${version}: ${reason}`)
+      drone.add({ kind: 'report', drone: name, report: { version, digest } })
+    }
+  }
+
+  #handleStatus(drone: Drone, status: Status): void {
+    const { name } = drone
+    if (!status.online) {
+      if (drone.online) this.#log.info(`${name} is gone; its training state is kept`)
+      drone.online = false
+      return
+    }
+    const refusal = mismatch(status, this.#learner.student)
+    if (refusal !== undefined) {
+      if (drone.refusal !== refusal) this.#log.error(`${name} is left aside: ${refusal}`)
+      drone.refusal = refusal
+      return
+    }
+    if (!drone.online) {
+      this.#log.info(
+        `${name} is here: ${status.student}, version ${status.modelVersion}, software ${status.software}`,
+      )
+    }
+    drone.refusal = undefined
+    drone.online = true
+    drone.known = true
+    // What it was told may be lost with a broker that restarted.
+    drone.control = ''
+    const report = { version: status.modelVersion, digest: status.modelDigest }
+    drone.add({ kind: 'report', drone: name, report })
+  }
+
+  #logAnswer({ name }: Drone, { version, applied, reason, detail, applyMs }: UpdateResult): void {
+    if (applied) this.#log.info(`${name} flies version ${version} (swapped in ${applyMs.toFixed(0)} ms)`)
+    else if (reason === 'not-newer') this.#log.debug(`${name} had update ${version} already`)
+    else this.#log.warn(`${name} refused update ${version}: ${reason}${detail === '' ? '' : `, ${detail}`}`)
+  }
+
+  async #work(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      const drones = [...this.#drones.values()]
+      const found = nextJob(drones, this.#turn, this.#clock.nowMs())
+      if (found !== undefined) {
+        this.#turn = found.turn
+        await this.#run(found.job)
+        continue
+      }
+      this.#wake = new AbortController()
+      const wakeMs = Math.min(...drones.map(drone => drone.wakeMs ?? Number.POSITIVE_INFINITY))
+      const ms = Math.min(60_000, wakeMs - this.#clock.nowMs())
+      await this.#clock.sleep(ms, this.#wake.signal)
+    }
+  }
+
+  async #run(job: Job): Promise<void> {
+    const drone = this.#drones.get(job.drone)!
+    const startMs = this.#clock.nowMs()
+    let result: JobResult
+    try {
+      result = await this.#learner.run(job)
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return
+      this.#logFailure(drone, job, error)
+      if (job.kind === 'phase') drone.newFrames = 0
+      return
+    }
+    drone.newFrames = result.newFrames
+    if (job.kind === 'phase') {
+      drone.phaseDueMs = startMs + result.updatePeriodS * 1000
+      this.#sayWhetherBehind(drone, this.#clock.nowMs() - startMs, result.updatePeriodS)
+    }
+    if (result.phase !== undefined) this.#log.info(`${drone.name}: ${phaseLine(result.phase, result.update)}`)
+    if (result.update !== undefined) {
+      if (job.kind !== 'phase')
+        this.#log.info(`${drone.name}: sending update ${result.update.version} (catch-up)`)
+      this.#sendUpdate(drone, result.update)
+    }
+    this.#sendControl(drone, result)
+  }
+
+  #logFailure({ name }: Drone, { kind }: Job, error: unknown): void {
+    const expected = error instanceof UserError
+    const stack = expected || !(error instanceof Error) ? undefined : { stack: error.stack }
+    this.#log.error(`${name}: a ${kind} came to nothing: ${messageOf(error)}`, stack)
+  }
+
+  #sayWhetherBehind(drone: Drone, phaseMs: number, periodS: number): void {
+    const behind = phaseMs > periodS * 1000
+    if (behind && !drone.behind) {
+      this.#log.warn(
+        `${drone.name}: a phase takes ${(phaseMs / 1000).toFixed(0)} s but T_update is ${periodS} s: phases now follow each other ` +
+          'without pause; fewer ams.iterations or a smaller ams.batchSize would make them fit',
+      )
+    } else if (!behind && drone.behind) this.#log.info(`${drone.name}: phases fit into T_update again`)
+    drone.behind = behind
+  }
+
+  #sendUpdate({ name }: Drone, update: OutgoingUpdate): void {
+    for (const value of updateParts(update)) this.#publish(name, 'update', { case: 'update', value })
+  }
+
+  #sendControl(drone: Drone, { samplingFps, updatePeriodS }: JobResult): void {
+    const value = { samplingFps, updatePeriodS, uplinkKbps: this.#uplinkKbps, paused: false }
+    const control = JSON.stringify(value)
+    if (drone.control === control) return
+    drone.control = control
+    this.#publish(drone.name, 'control', { case: 'control', value })
+  }
+
+  #publish(drone: string, what: What, payload: PayloadInit): void {
+    const { qos, retain } = delivery[what]
+    this.#connection
+      .publish(topic(drone, what), encodeEnvelope(payload, { clock: this.#clock }), { qos, retain })
+      .catch(error => {
+        if (!this.#stopping.signal.aborted)
+          this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
+      })
+  }
+}
+
+/** Why a drone cannot be taught here: it must fly the same student. */
+function mismatch(status: Status, student: StudentIdentity): string | undefined {
+  const same = Buffer.compare(status.layoutDigest, student.layoutDigest) === 0
+  if (!same) {
+    return (
+      `it flies ${status.student} (${status.parameterCount} parameters), whose layers are not those of ${student.source}; ` +
+      'give both sides the same student file'
+    )
+  }
+  if (status.classes.join('\n') !== student.classes.join('\n')) {
+    return (
+      `its student knows the classes ${status.classes.join(', ')}, but ${student.source} has ${student.classes.join(', ')}; ` +
+      'give both sides the same student file'
+    )
+  }
+  return undefined
+}

@@ -1,0 +1,42 @@
+import type { ModelReport, OutgoingUpdate } from '../session/chain.js'
+import type { PhaseReport, UpdateAnswer } from '../session/report.js'
+
+/** What the learner is asked to do for a drone; one job at a time. */
+export type Job =
+  /** A drone that was accepted says what it flies (status, resync). The first one opens its session. */
+  | { kind: 'report'; drone: string; report: ModelReport }
+  | { kind: 'answer'; drone: string; answer: UpdateAnswer }
+  /** `message`: the whole envelope as it crossed the link. */
+  | { kind: 'segment'; drone: string; message: Uint8Array }
+  | { kind: 'phase'; drone: string }
+
+/** What came of a job. */
+export interface JobResult {
+  /** To send to the drone now. */
+  update?: OutgoingUpdate
+  /** What the phase did; its update is in `update`. */
+  phase?: Omit<PhaseReport, 'update'>
+  /** Frames that a segment brought. */
+  frames?: number
+  /** Labelled frames that no phase has seen yet. */
+  newFrames: number
+  /** r, frames/s, and T_update, s. */
+  samplingFps: number
+  updatePeriodS: number
+}
+
+/** What drones must fly to be taught here. */
+export interface StudentIdentity {
+  source: string
+  classes: string[]
+  layoutDigest: Uint8Array
+}
+
+/** Holds teacher, training engine and sessions, on a thread of its own. */
+export interface Learner {
+  readonly student: StudentIdentity
+  /** Resolves with the result, or rejects with what went wrong; the learner goes on either way. */
+  run(job: Job): Promise<JobResult>
+  /** Ends a phase that is running before its next iteration, saves every session and releases everything. */
+  close(): Promise<void>
+}

@@ -1,0 +1,137 @@
+import { join } from 'node:path'
+import { decodeEnvelope } from '@kestrel/link'
+import { readStudentFile, type Student } from '@kestrel/models'
+import { type Log, messageOf, RealClock } from '@kestrel/runtime'
+import { GroundSession } from '../session/ground-session.js'
+import { loadState, type SessionState, saveState } from '../session/state.js'
+import { openTeacher } from '../teacher/open.js'
+import type { Teacher } from '../teacher/teacher.js'
+import { createEngine } from '../training/create-engine.js'
+import type { TrainingEngine } from '../training/engine.js'
+import type { GroundConfig } from './config.js'
+import type { Job, JobResult, Learner } from './learner.js'
+
+/** The learner itself. It computes on the thread that calls it: see learner-thread.ts. */
+export class SessionLearner implements Learner {
+  readonly student: Student
+  readonly #config: GroundConfig
+  readonly #teacher: Teacher
+  readonly #engine: TrainingEngine
+  readonly #log: Log
+  readonly #clock = new RealClock()
+  readonly #shouldStop: () => boolean
+  readonly #sessions = new Map<string, GroundSession>()
+
+  private constructor(options: {
+    config: GroundConfig
+    student: Student
+    teacher: Teacher
+    engine: TrainingEngine
+    log: Log
+    shouldStop: () => boolean
+  }) {
+    this.#config = options.config
+    this.student = options.student
+    this.#teacher = options.teacher
+    this.#engine = options.engine
+    this.#log = options.log
+    this.#shouldStop = options.shouldStop
+  }
+
+  /**
+   * Loads student, teacher and training engine.
+   *
+   * @param options.shouldStop asked between training iterations: true ends a phase early
+   * @throws UserError that names the file or setting that cannot be used
+   */
+  static async create(options: {
+    config: GroundConfig
+    log: Log
+    shouldStop?: () => boolean
+  }): Promise<SessionLearner> {
+    const { config, log, shouldStop = () => false } = options
+    const student = readStudentFile(config.student)
+    const { threads } = config.training
+    const teacher = await openTeacher(config.teacher, { studentClasses: student.classes, threads, log })
+    const engine = await createEngine(student, { ...config.training, log })
+    return new SessionLearner({ config, student, teacher, engine, log, shouldStop })
+  }
+
+  async run(job: Job): Promise<JobResult> {
+    const session = this.#session(job.drone)
+    switch (job.kind) {
+      case 'report':
+        return this.#result(session, { update: session.reconcile(job.report) })
+      case 'answer':
+        return this.#result(session, { update: session.acknowledge(job.answer) })
+      case 'segment': {
+        const { payload } = decodeEnvelope(job.message)
+        if (payload.case !== 'segment') throw new Error(`A ${payload.case} message came as a segment`)
+        const { frames } = await session.addSegment(payload.value)
+        return this.#result(session, { frames })
+      }
+      case 'phase': {
+        const { update, ...phase } = await session.runPhase({ shouldStop: this.#shouldStop })
+        this.#save(job.drone, session)
+        return this.#result(session, { update, phase })
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const [drone, session] of this.#sessions) this.#save(drone, session)
+    this.#sessions.clear()
+    await this.#teacher.release()
+    await this.#engine.dispose()
+  }
+
+  #result(session: GroundSession, result: Partial<JobResult>): JobResult {
+    const { newFrames, samplingFps, updatePeriodS } = session
+    return { ...result, newFrames, samplingFps, updatePeriodS }
+  }
+
+  #session(drone: string): GroundSession {
+    const open = this.#sessions.get(drone)
+    if (open !== undefined) return open
+    const log = this.#log.child(drone)
+    const state = this.#load(drone, log)
+    const { ams, training } = this.#config
+    const session = new GroundSession({
+      student: this.student,
+      engine: this.#engine,
+      teacher: this.#teacher,
+      clock: this.#clock,
+      options: { ...ams, seed: `${ams.seed}/${drone}` },
+      state,
+      threads: training.threads,
+      log,
+    })
+    if (state !== undefined)
+      log.info(`Training resumes after phase ${state.phase}, version ${session.flown.version}`)
+    this.#sessions.set(drone, session)
+    return session
+  }
+
+  #load(drone: string, log: Log): SessionState | undefined {
+    try {
+      return loadState(this.#file(drone))
+    } catch (error) {
+      log.error(
+        `${messageOf(error)}. Training starts again from the student as shipped, and the drone is brought to it`,
+      )
+      return undefined
+    }
+  }
+
+  #save(drone: string, session: GroundSession): void {
+    try {
+      saveState(this.#file(drone), session.state())
+    } catch (error) {
+      this.#log.error(`The training state of ${drone} cannot be saved: ${messageOf(error)}`)
+    }
+  }
+
+  #file(drone: string): string {
+    return join(this.#config.stateDir, `${drone}.session`)
+  }
+}

@@ -1,0 +1,53 @@
+import { connectMqtt } from '@kestrel/link'
+import { type Log, RealClock } from '@kestrel/runtime'
+import { type Broker, startBroker } from '../broker/broker.js'
+import type { GroundConfig } from './config.js'
+import { GroundStation } from './ground-station.js'
+import { startLearnerThread } from './learner-thread.js'
+
+/** A ground station that runs. */
+export interface RunningGround {
+  /** Where drones connect. */
+  brokerUrl: string
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the learner, the broker and the link, in that order.
+ *
+ * @param options.onLost called where the learner ends by itself: nothing can go on then
+ * @throws UserError where a file or setting cannot be used
+ */
+export async function startGround(options: {
+  config: GroundConfig
+  log: Log
+  onLost: (error: Error) => void
+}): Promise<RunningGround> {
+  const { config, log, onLost } = options
+  const learner = await startLearnerThread({ config, log, onLost })
+  let broker: Broker | undefined
+  try {
+    broker = config.broker === undefined ? await startBroker({ ...config.listen, log }) : undefined
+    const brokerUrl = config.broker ?? broker!.url
+    const connection = connectMqtt({ url: brokerUrl, clientId: 'kestrel-ground', log: log.child('link') })
+    const { uplinkKbps } = config
+    const station = new GroundStation({ connection, learner, clock: new RealClock(), uplinkKbps, log })
+    station.start()
+    const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
+    log.info(
+      `Teaching ${learner.student.source} (${learner.student.classes.join(', ')}); drones connect to ${where}`,
+    )
+    return {
+      brokerUrl,
+      async stop() {
+        await station.stop()
+        await connection.close()
+        await broker?.close()
+      },
+    }
+  } catch (error) {
+    await learner.close()
+    await broker?.close()
+    throw error
+  }
+}

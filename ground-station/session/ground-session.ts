@@ -1,0 +1,299 @@
+import type { Segment } from '@kestrel/link'
+import { readParameters, type Student } from '@kestrel/models'
+import { type Clock, createRng, type Log, messageOf } from '@kestrel/runtime'
+import { Adam } from '../training/adam.js'
+import type { TrainingEngine } from '../training/engine.js'
+import type { Draft, ModelReport, ModelVersion, OutgoingUpdate } from './chain.js'
+import { selectCoordinates } from './coordinates.js'
+import { Delivery } from './delivery.js'
+import { holdOutCount, judge } from './gate.js'
+import type { SessionInit } from './init.js'
+import { SegmentIntake } from './intake.js'
+import { type SessionOptions, sessionOptions } from './options.js'
+import { trainPhase } from './phase.js'
+import { ReplayBuffer } from './replay-buffer.js'
+import type { PhaseReport, UpdateAnswer } from './report.js'
+import { nextSamplingRate } from './sampling-rate.js'
+import { type SessionState, stateOwner } from './state.js'
+import { nextTrainingRate, type TrainingRate } from './training-rate.js'
+
+/**
+ * One drone's flight with its training state: the ground side of AMS (DESIGN.md section 3). Plain logic without sockets and
+ * timers, deterministic for a seed. Calls must not overlap.
+ */
+export class GroundSession {
+  readonly options: SessionOptions
+  readonly #student: Student
+  readonly #engine: TrainingEngine
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #threads: number | undefined
+  readonly #shipped: Float32Array
+  readonly #buffer: ReplayBuffer
+  readonly #intake: SegmentIntake
+  #delivery: Delivery
+  #adam: Adam
+  /** w, [P]: what is being trained. */
+  #trained: Float32Array
+  /** u of the previous phase. */
+  #step: Float32Array | undefined
+  #phase = 0
+  #samplingFps: number
+  #rate: TrainingRate
+  #refusedInRow = 0
+
+  constructor(options: SessionInit) {
+    const { student, engine, teacher, clock, start, state, threads, log } = options
+    this.options = sessionOptions(options.options)
+    const { horizonS, maxFrames, maxBufferMB, asr, updatePeriodS } = this.options
+    this.#student = student
+    this.#engine = engine
+    this.#clock = clock
+    this.#log = log
+    this.#threads = threads
+    this.#shipped = readParameters(student)
+    this.#buffer = new ReplayBuffer({ horizonMs: horizonS * 1000, maxFrames, maxBytes: maxBufferMB * 1e6 })
+    this.#intake = new SegmentIntake({ student, teacher, buffer: this.#buffer, log })
+    this.#delivery = this.#createDelivery(start)
+    this.#trained = Float32Array.from(this.#delivery.flown.parameters)
+    this.#adam = new Adam(student.parameterCount, this.options)
+    this.#samplingFps = asr.fps
+    this.#rate = { periodS: updatePeriodS, rates: [] }
+    if (state !== undefined) this.#restore(state)
+  }
+
+  /** What the drone flies as far as the ground knows. */
+  get flown(): ModelVersion {
+    return this.#delivery.flown
+  }
+
+  /** r, frames/s. */
+  get samplingFps(): number {
+    return this.#samplingFps
+  }
+
+  /** T_update, s. */
+  get updatePeriodS(): number {
+    return this.#rate.periodS
+  }
+
+  /** Labelled frames that no phase has seen. */
+  get newFrames(): number {
+    return this.#intake.newFrames
+  }
+
+  /** The update that is under way, if any. */
+  get pending(): OutgoingUpdate | undefined {
+    return this.#delivery.pending
+  }
+
+  /**
+   * Decodes a segment, labels its frames and adds them to the replay buffer.
+   *
+   * @returns frames that were labelled, and φ over the segment where it had frames to compare
+   * @throws UserError where the teacher has no answer; MessageRefused where the clip cannot be decoded
+   */
+  addSegment(segment: Segment): Promise<{ frames: number; phi?: number }> {
+    return this.#intake.add(segment)
+  }
+
+  /**
+   * One training phase on what has arrived, then ASR, ATR, the hold-out gate and, where it passes, an update.
+   *
+   * @param options.shouldStop asked between iterations: true ends the phase early, without an update
+   */
+  async runPhase(options: { shouldStop?: () => boolean } = {}): Promise<PhaseReport> {
+    const startMs = this.#clock.nowMs()
+    const { fraction, strategy, iterations, batchSize, holdOutFraction, seed } = this.options
+    const { newFrames, phi } = this.#intake.take()
+    const heldOut = Math.min(holdOutCount(newFrames, holdOutFraction), this.#buffer.length)
+    this.#phase++
+    this.#delivery.beginPhase()
+    const rng = createRng(`${seed}/phase/${this.#phase}`)
+    const canTrain = newFrames > 0 && this.#buffer.length > heldOut
+    const { parameterCount } = this.#student
+    const result = await trainPhase({
+      engine: this.#engine,
+      parameters: this.#trained,
+      adam: this.#adam,
+      buffer: this.#buffer,
+      coordinates: selectCoordinates({ strategy, parameterCount, fraction, step: this.#step, rng }),
+      iterations: canTrain ? iterations : 0,
+      batchSize,
+      exclude: heldOut,
+      rng,
+      shouldStop: options.shouldStop,
+    })
+    this.#step = result.step ?? this.#step
+    if (result.skipped > 0) {
+      this.#log.warn(
+        `Phase ${this.#phase}: ${result.skipped} iterations gave no finite gradient and were left out`,
+      )
+    }
+    this.#adaptRates(phi)
+    const trained = result.iterations > 0
+    const report: PhaseReport = {
+      phase: this.#phase,
+      trained,
+      iterations: result.iterations,
+      loss: result.loss,
+      frames: this.#buffer.length,
+      heldOut,
+      sent: false,
+      samplingFps: this.#samplingFps,
+      updatePeriodS: this.#rate.periodS,
+      ...(phi === undefined ? {} : { phi }),
+      durationMs: 0,
+    }
+    if (options.shouldStop?.()) report.reason = 'stopped before the phase was complete'
+    else if (trained || this.#delivery.pending !== undefined) await this.#offer(report)
+    else if (result.skipped > 0) report.reason = 'no iteration gave a finite gradient'
+    else
+      report.reason = newFrames === 0 ? 'no new frames' : `only ${this.#buffer.length} labelled frames so far`
+    report.durationMs = this.#clock.nowMs() - startMs
+    return report
+  }
+
+  /**
+   * Takes the drone's answer to an update. A refusal leaves the flown weights as they are; the next update covers what this
+   * one would have changed.
+   *
+   * @returns an update to send at once, where the answer shows that the drone flies something else than thought
+   */
+  acknowledge(answer: UpdateAnswer): OutgoingUpdate | undefined {
+    return this.#delivery.acknowledge(answer)
+  }
+
+  /**
+   * Takes what the drone says it flies (status, resync).
+   *
+   * @returns an update to send now: the one under way again where it was not applied (and not sent
+   *   within the last 2 s), or what brings the drone to the ground's weights
+   */
+  reconcile(report: ModelReport): OutgoingUpdate | undefined {
+    return this.#delivery.reconcile(report)
+  }
+
+  /** What to save; the arrays are the session's own: write them before the next phase. */
+  state(): SessionState {
+    const { flown, issued, pending } = this.#delivery
+    return {
+      ...stateOwner(this.#student),
+      phase: this.#phase,
+      flownVersion: flown.version,
+      issued,
+      adamSteps: this.#adam.i,
+      samplingFps: this.#samplingFps,
+      periodS: this.#rate.periodS,
+      rates: this.#rate.rates,
+      refusedInRow: this.#refusedInRow,
+      flown: flown.parameters,
+      trained: this.#trained,
+      m: this.#adam.m,
+      v: this.#adam.v,
+      step: this.#step ?? new Float32Array(0),
+      pending: pending?.bytes ?? new Uint8Array(0),
+    }
+  }
+
+  #adaptRates(phi: number | undefined): void {
+    const { asr, atr, updatePeriodS } = this.options
+    this.#samplingFps = nextSamplingRate(this.#samplingFps, phi, asr)
+    this.#rate = nextTrainingRate(this.#rate, this.#samplingFps, updatePeriodS, atr)
+  }
+
+  /** Encodes an update, lets the gate judge what the drone would hold, and puts it under way. */
+  async #offer(report: PhaseReport): Promise<void> {
+    const waiting = this.#delivery.pending
+    if (waiting !== undefined) {
+      report.reason = `the drone has not answered update ${waiting.version} yet`
+      report.update = this.#delivery.resendAfterWaiting()
+      report.sent = report.update !== undefined
+      return
+    }
+    let draft: Draft | undefined
+    try {
+      draft = this.#delivery.draft(this.#trained)
+      if (draft === undefined) report.reason = 'the weights are as they were'
+    } catch (error) {
+      report.reason = messageOf(error)
+      this.#restart('Training has diverged')
+    }
+    if (draft === undefined) return
+    const frames = this.#buffer.frames.slice(this.#buffer.length - report.heldOut)
+    const verdict = await judge(this.#student, {
+      flown: this.flown.parameters,
+      candidate: draft.result.parameters,
+      frames,
+      threads: this.#threads,
+    })
+    report.holdOutBefore = verdict.before
+    report.holdOutAfter = verdict.after
+    if (verdict.passes) {
+      this.#refusedInRow = 0
+      this.#trained.set(draft.result.parameters)
+      report.update = this.#delivery.send(draft)
+    } else {
+      report.reason = 'worse on the held-out frames than what flies'
+      if (++this.#refusedInRow >= this.options.resetAfterRefusals) {
+        this.#restart(`${this.#refusedInRow} phases in a row made the student worse`)
+      }
+      // A drone that flies something unknown is brought home with the weights that were good last.
+      if (this.#delivery.droneIsUnknown) report.update = this.#delivery.heal(this.flown.parameters)
+    }
+    report.sent = report.update !== undefined
+  }
+
+  /** Training went astray: begin again from what flies, with fresh moments. */
+  #restart(why: string): void {
+    this.#log.warn(`${why}: training restarts from what the drone flies`)
+    this.#refusedInRow = 0
+    this.#trained.set(this.flown.parameters)
+    this.#adam = new Adam(this.#student.parameterCount, this.options)
+    this.#step = undefined
+  }
+
+  #createDelivery(flown?: { version: number; parameters: Float32Array }, issued?: number): Delivery {
+    const { codec, historyVersions } = this.options
+    return new Delivery({
+      chain: { shipped: this.#shipped, flown, issued, codec, historyVersions },
+      clock: this.#clock,
+      log: this.#log,
+      // The training copy takes the rounding of what was sent, so that both sides stay bit-identical.
+      onRounded: (target, result) => {
+        for (let i = 0; i < target.length; i++)
+          if (this.#trained[i] === target[i]) this.#trained[i] = result[i]
+      },
+    })
+  }
+
+  #restore(state: SessionState): void {
+    const { layoutDigest, shippedDigest } = stateOwner(this.#student)
+    if (state.layoutDigest !== layoutDigest || state.shippedDigest !== shippedDigest) {
+      this.#log.warn(
+        'The saved training state belongs to another student file: starting from the student as shipped',
+      )
+      return
+    }
+    this.#delivery = this.#createDelivery(
+      { version: state.flownVersion, parameters: state.flown },
+      state.issued,
+    )
+    this.#trained = state.trained
+    this.#adam.m.set(state.m)
+    this.#adam.v.set(state.v)
+    this.#adam.i = state.adamSteps
+    this.#step = state.step.length > 0 ? state.step : undefined
+    this.#phase = state.phase
+    const { updatePeriodS, atr } = this.options
+    this.#samplingFps = state.samplingFps
+    const periodS = Math.min(Math.max(state.periodS, updatePeriodS), atr.maxFactor * updatePeriodS)
+    this.#rate = { periodS, rates: state.rates }
+    this.#refusedInRow = state.refusedInRow
+    try {
+      if (state.pending.length > 0) this.#delivery.resume(state.pending)
+    } catch (error) {
+      this.#log.warn(`The update that was under way is given up: ${messageOf(error)}`)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { decodeSegment, Scaler, type Segment, VideoCodec } from '@kestrel/link'
+import { ConfusionMatrix, type LabelMap, type Student, toPlanar } from '@kestrel/models'
+import { type Log, UserError } from '@kestrel/runtime'
+import type { Teacher } from '../teacher/teacher.js'
+import { labelFrame } from './labeller.js'
+import { isLabelled, type ReplayBuffer } from './replay-buffer.js'
+
+const codecs = {
+  [VideoCodec.H264]: 'h264',
+  [VideoCodec.HEVC]: 'hevc',
+  [VideoCodec.AV1]: 'av1',
+} as const
+
+/**
+ * What happens to a segment on arrival: decode, label, add to the replay buffer; and the agreement φ between the labels of
+ * consecutive frames, for ASR.
+ */
+export class SegmentIntake {
+  readonly #student: Student
+  readonly #teacher: Teacher
+  readonly #buffer: ReplayBuffer
+  readonly #log: Log
+  readonly #scaler = new Scaler()
+  #last: LabelMap | undefined
+  #newFrames = 0
+  #phis: number[] = []
+  #saidUnlabelled = false
+
+  constructor(options: { student: Student; teacher: Teacher; buffer: ReplayBuffer; log: Log }) {
+    this.#student = options.student
+    this.#teacher = options.teacher
+    this.#buffer = options.buffer
+    this.#log = options.log
+  }
+
+  /** Frames added since `take`. */
+  get newFrames(): number {
+    return this.#newFrames
+  }
+
+  /** What has come since the last call: frames, and φ over all of them. */
+  take(): { newFrames: number; phi?: number } {
+    const phi = mean(this.#phis)
+    const taken = { newFrames: this.#newFrames, ...(phi === undefined ? {} : { phi }) }
+    this.#newFrames = 0
+    this.#phis = []
+    return taken
+  }
+
+  /** See `GroundSession.addSegment`. */
+  async add(segment: Segment): Promise<{ frames: number; phi?: number }> {
+    const codec = codecs[segment.codec as keyof typeof codecs]
+    if (codec === undefined) {
+      throw new UserError(
+        `A segment came in video codec ${segment.codec}, which this version does not know: update it`,
+      )
+    }
+    const { width, height, frames, video } = segment
+    const images = await decodeSegment(video, { codec, width, height, frames: frames.length })
+    const phis: number[] = []
+    let added = 0
+    for (const [i, image] of images.entries()) {
+      const timeMs = Number(frames[i].captureUs) / 1000
+      const reference = { sourceIndex: Number(frames[i].sourceIndex), captureMs: timeMs }
+      const labels = await labelFrame(this.#teacher, this.#student, image, reference)
+      const phi = this.#last === undefined ? undefined : agreement(this.#last, labels, this.#student)
+      if (phi !== undefined) phis.push(phi)
+      this.#last = labels
+      if (!isLabelled(labels)) {
+        this.#sayUnlabelled(reference.sourceIndex)
+        continue
+      }
+      const { width: w, height: h } = this.#student.input
+      this.#buffer.add({ timeMs, image: toPlanar(this.#scaler.scale(image, w, h)), labels })
+      added++
+      this.#newFrames++
+    }
+    this.#phis.push(...phis)
+    const phi = mean(phis)
+    return { frames: added, ...(phi === undefined ? {} : { phi }) }
+  }
+
+  #sayUnlabelled(sourceIndex: number): void {
+    if (this.#saidUnlabelled) return
+    this.#saidUnlabelled = true
+    this.#log.warn(
+      `Frame ${sourceIndex} has no label in any of the student's classes: such frames are left out`,
+    )
+  }
+}
+
+/** mIoU 0..1 between the labels of two frames, the earlier one taken for the truth. */
+function agreement(before: LabelMap, after: LabelMap, student: Student): number | undefined {
+  if (before.width !== after.width || before.height !== after.height) return undefined
+  const matrix = new ConfusionMatrix(student.output.classes)
+  matrix.add(before, after)
+  return matrix.miou()
+}
+
+function mean(values: number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length
+}

@@ -1,0 +1,106 @@
+import { IGNORE, type LabelMap, resizeLabels } from '@kestrel/models'
+import { type Rng, sampleWithoutReplacement } from '@kestrel/runtime'
+import type { Batch } from '../training/engine.js'
+
+/** A labelled frame as training needs it. */
+export interface LabelledFrame {
+  /** When the drone's camera took it, ms of the drone's clock. */
+  timeMs: number
+  /** [3,H,W] bytes at the student's size. */
+  image: Uint8Array
+  /** In student classes; the frames of a buffer share one label size. */
+  labels: LabelMap
+}
+
+/**
+ * The labelled frames of the last T_horizon seconds of one drone, oldest first, bounded also by number and memory. What
+ * is forgotten is a whole frame, image and labels together.
+ */
+export class ReplayBuffer {
+  readonly #horizonMs: number
+  readonly #maxFrames: number
+  readonly #maxBytes: number
+  #frames: LabelledFrame[] = []
+  #bytes = 0
+
+  /** @param options.horizonMs T_horizon */
+  constructor(options: { horizonMs: number; maxFrames?: number; maxBytes?: number }) {
+    const { horizonMs, maxFrames = 1000, maxBytes = 512e6 } = options
+    this.#horizonMs = horizonMs
+    this.#maxFrames = maxFrames
+    this.#maxBytes = maxBytes
+  }
+
+  get length(): number {
+    return this.#frames.length
+  }
+
+  /** Memory of the images and labels, bytes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get frames(): readonly LabelledFrame[] {
+    return this.#frames
+  }
+
+  /**
+   * Adds a frame in the order of its time and forgets what is older than T_horizon before the newest. A frame from more
+   * than T_horizon before the newest says that the drone's clock was set back (a companion computer that restarts
+   * without a network): the frames of that other time are forgotten, so that they cannot stay for ever.
+   *
+   * @returns how many frames were forgotten
+   */
+  add(frame: LabelledFrame): number {
+    const before = this.#frames.length
+    const newest = this.#frames.at(-1)
+    if (newest !== undefined && frame.timeMs < newest.timeMs - this.#horizonMs) this.clear()
+    const size = this.#frames[0]?.labels
+    const labels = size === undefined ? frame.labels : resizeLabels(frame.labels, size.width, size.height)
+    let at = this.#frames.length
+    while (at > 0 && this.#frames[at - 1].timeMs > frame.timeMs) at--
+    this.#frames.splice(at, 0, { ...frame, labels })
+    this.#bytes += frame.image.length + labels.data.length
+    const limitMs = this.#frames[this.#frames.length - 1].timeMs - this.#horizonMs
+    while (
+      this.#frames.length > 1 &&
+      (this.#frames[0].timeMs < limitMs ||
+        this.#frames.length > this.#maxFrames ||
+        this.#bytes > this.#maxBytes)
+    ) {
+      const { image, labels: old } = this.#frames.shift()!
+      this.#bytes -= image.length + old.data.length
+    }
+    return before + 1 - this.#frames.length
+  }
+
+  clear(): void {
+    this.#frames = []
+    this.#bytes = 0
+  }
+
+  /**
+   * A mini-batch, uniform over the frames but the newest `exclude`: B different frames, or all where there are fewer.
+   *
+   * @param size B
+   * @returns undefined where no frame is left to train on
+   */
+  sample(rng: Rng, size: number, exclude = 0): Batch | undefined {
+    const available = this.#frames.length - exclude
+    if (available <= 0) return undefined
+    const chosen = sampleWithoutReplacement(available, size, rng)
+    const { image, labels } = this.#frames[0]
+    const images = new Uint8Array(chosen.length * image.length)
+    const maps = new Uint8Array(chosen.length * labels.data.length)
+    chosen.forEach((index, i) => {
+      images.set(this.#frames[index].image, i * image.length)
+      maps.set(this.#frames[index].labels.data, i * labels.data.length)
+    })
+    return { size: chosen.length, images, labels: maps, labelHeight: labels.height, labelWidth: labels.width }
+  }
+}
+
+/** Whether at least one pixel has a label. */
+export function isLabelled(map: LabelMap): boolean {
+  return map.data.some(label => label !== IGNORE)
+}
