@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto'
+import { cpus, type as osType, release, totalmem } from 'node:os'
+import { createEngine, openTeacher, type TrainingEngine } from '@kestrel/ground-station'
+import { readStudentFile, type Student } from '@kestrel/models'
+import { type Log, silentLog, UserError } from '@kestrel/runtime'
+import { type FootageOptions, labelFootage, play } from './footage.js'
+import { Scorer } from './metric/scorer.js'
+import type { TruthStore } from './metric/truth.js'
+import { type Progress, silentProgress } from './report/progress.js'
+import { type Results, type SchemeResult, schemeResult } from './report/results.js'
+import { chooseSchemes, type SchemeChoice } from './schemes/catalogue.js'
+import type { SchemeContext } from './schemes/context.js'
+import { flattenSettings, readSettings, type Settings } from './settings.js'
+import { versions } from './versions.js'
+
+/** Length of the metric's trailing window, s (AMS, section 4.1). */
+const WINDOW_S = 10
+
+export interface EvaluateOptions {
+  /** Video file, or folder of frames. */
+  video: string
+  /** Frames a second of a folder. */
+  fps?: number
+  /** `labels:DIR` or FILE.onnx. */
+  teacher: string
+  student: string
+  /** Such as `none,ams,ams:random`. */
+  schemes: string
+  /** `key=value` each; see settings.ts. */
+  set?: string[]
+  seed?: number
+  /** Seconds until what the ground sends takes effect. */
+  delayS?: number
+  /** The command line, for the record. */
+  command?: string
+  log?: Log
+  progress?: Progress
+}
+
+/**
+ * Replays a video once for each scheme on a virtual clock and scores the labels that the drone would have shown.
+ * Deterministic for a seed, but for the date and the time it took.
+ *
+ * @throws UserError that says which input cannot be used, and why
+ */
+export async function evaluate(options: EvaluateOptions): Promise<Results> {
+  const { seed = 1, delayS = 0, command = '', log = silentLog, progress = silentProgress } = options
+  const settings = readSettings(options.set)
+  const choices = chooseSchemes(options.schemes)
+  const student = readStudentFile(options.student)
+  const { threads } = settings.training
+  const teacher = await openTeacher(options.teacher, { studentClasses: student.classes, threads, log })
+  const source: FootageOptions = { source: options.video, fps: options.fps, log }
+  const engine = sharedEngine(student, settings, log)
+  let truth: TruthStore | undefined
+  try {
+    progress.start('labels')
+    const labelled = await labelFootage(source, teacher, progress.update)
+    progress.end()
+    truth = labelled.truth
+    const { footage } = labelled
+    const base = {
+      student,
+      size: truth.size,
+      camera: footage,
+      durationS: footage.durationS,
+      teacher,
+      engine: engine.get,
+      settings,
+      seed,
+      delayS,
+      threads,
+      log,
+    }
+    const schemes: Record<string, SchemeResult> = {}
+    for (const choice of choices) {
+      schemes[choice.name] = await replay(choice, source, truth, base, progress)
+    }
+    return {
+      format: 1,
+      command,
+      date: new Date().toISOString(),
+      machine: describeMachine(),
+      versions: versions(),
+      seed,
+      delayS,
+      settings: flattenSettings(settings),
+      video: { source: options.video, ...footage },
+      teacher: { source: options.teacher, labelsSha256: truth.digest(), ...truth.size },
+      student: {
+        source: options.student,
+        sha256: createHash('sha256').update(student.bytes).digest('hex'),
+        parameters: student.parameterCount,
+        classes: student.classes,
+      },
+      metric: { windowS: WINDOW_S },
+      schemes,
+    }
+  } finally {
+    truth?.dispose()
+    await engine.dispose()
+    await teacher.release()
+  }
+}
+
+/** Plays the whole video through one scheme. */
+async function replay(
+  choice: SchemeChoice,
+  source: FootageOptions,
+  truth: TruthStore,
+  base: Omit<SchemeContext, 'clock'>,
+  progress: Progress,
+): Promise<SchemeResult> {
+  const startMs = performance.now()
+  const { classes } = base.student
+  const scorer = new Scorer(classes.length, { windowS: WINDOW_S })
+  let scheme: Awaited<ReturnType<SchemeChoice['create']>> | undefined
+  let index = 0
+  progress.start(choice.name, truth.count)
+  try {
+    for await (const { frame, t, clock } of play(source)) {
+      if (index >= truth.count) throw new UserError(`${source.source} changed while it was being evaluated`)
+      scheme ??= await choice.create({ ...base, clock })
+      const labels = await scheme.onFrame(frame)
+      scorer.add(t, truth.read(index++).data, labels.data)
+      progress.update(index)
+    }
+    const stats = await scheme!.finish()
+    progress.end()
+    const wallS = (performance.now() - startMs) / 1000
+    return schemeResult({ score: scorer.score(), stats, classes, durationS: base.durationS, wallS })
+  } finally {
+    await scheme?.dispose()
+  }
+}
+
+/** One engine for all schemes, built when the first of them trains. */
+function sharedEngine(student: Student, settings: Settings, log: Log) {
+  let engine: Promise<TrainingEngine> | undefined
+  const { engine: name, provider, threads, microBatch } = settings.training
+  return {
+    get: () =>
+      (engine ??= createEngine(student, {
+        engine: name,
+        provider,
+        threads,
+        ...(microBatch === 0 ? {} : { microBatch }),
+        log,
+      })),
+    dispose: async () => (await engine)?.dispose(),
+  }
+}
+
+function describeMachine(): Results['machine'] {
+  const processors = cpus()
+  return {
+    cpu: processors[0]?.model.trim() ?? 'unknown',
+    cores: processors.length,
+    memoryGB: Math.round(totalmem() / 1e9),
+    os: `${osType()} ${release()} ${process.arch}`,
+    node: process.version,
+  }
+}

@@ -1,0 +1,118 @@
+import { LineChart } from 'echarts/charts'
+import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components'
+import { init, use } from 'echarts/core'
+import { SVGRenderer } from 'echarts/renderers'
+import type { Results } from './results.js'
+
+use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+
+/** Okabe and Ito's colours: told apart by colour-blind readers too. */
+const colours = ['#999999', '#E69F00', '#56B4E9', '#009E73', '#D55E00', '#0072B2', '#CC79A7', '#000000']
+
+const fontFamily = 'Arial, Helvetica, Liberation Sans, sans-serif'
+
+/** mIoU of the trailing window over time, one line a scheme, as an SVG document of 960×540. */
+export function plotSvg(results: Results): string {
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width: 960, height: 540 })
+  try {
+    chart.setOption(option(results))
+    return chart.renderToSVGString()
+  } finally {
+    chart.dispose()
+  }
+}
+
+function option(results: Results): Record<string, unknown> {
+  const schemes = Object.entries(results.schemes)
+  const values = schemes.flatMap(([, { series }]) =>
+    series.flatMap(({ miou }) => (miou === null ? [] : [miou])),
+  )
+  const low = Math.max(0, Math.floor((Math.min(...values, 100) - 2) / 10) * 10)
+  const high = Math.min(100, Math.ceil((Math.max(...values, 0) + 2) / 10) * 10)
+  const font = { fontFamily }
+  const axis = {
+    nameLocation: 'middle',
+    nameTextStyle: { ...font, fontSize: 13, color: '#333' },
+    axisLabel: { ...font, fontSize: 12, color: '#333' },
+    axisLine: { show: true, lineStyle: { color: '#666' } },
+    axisTick: { show: true, lineStyle: { color: '#666' } },
+    splitLine: { lineStyle: { color: '#e6e6e6' } },
+  }
+  const { video } = results
+  return {
+    animation: false,
+    backgroundColor: '#ffffff',
+    color: colours,
+    textStyle: font,
+    title: {
+      text: 'Segmentation quality over the flight',
+      subtext:
+        `${shortName(video.source)}, ${video.frames} frames at ${round(video.fps)} fps; student ` +
+        `${shortName(results.student.source)}; mIoU of the trailing ${results.metric.windowS} s, its mean in the legend`,
+      left: 'center',
+      top: 12,
+      textStyle: { ...font, fontSize: 18, color: '#222' },
+      subtextStyle: { ...font, fontSize: 12, color: '#555' },
+    },
+    legend: {
+      bottom: 10,
+      icon: 'rect',
+      itemWidth: 22,
+      itemHeight: 3,
+      itemGap: 26,
+      textStyle: { ...font, fontSize: 12, color: '#333' },
+      data: schemes.map(([name]) => name),
+      formatter: (name: string) => {
+        const mean = results.schemes[name].miouWindow
+        return mean === null ? name : `${name}  ${mean.toFixed(1)} %`
+      },
+    },
+    grid: { left: 70, right: 30, top: 80, bottom: schemes.length > 5 ? 115 : 95 },
+    xAxis: {
+      ...axis,
+      axisLabel: { ...axis.axisLabel, showMaxLabel: false },
+      type: 'value',
+      name: 'time, s',
+      nameGap: 28,
+      min: 0,
+      max: video.durationS,
+      interval: timeStep(video.durationS),
+    },
+    yAxis: {
+      ...axis,
+      type: 'value',
+      name: 'mIoU, %',
+      nameGap: 42,
+      min: low,
+      max: high > low ? high : low + 10,
+    },
+    series: schemes.map(([name, scheme]) => ({
+      name,
+      type: 'line',
+      showSymbol: false,
+      lineStyle: { width: name === 'ams' ? 3 : 1.8, type: lineType(name) },
+      z: name === 'ams' ? 3 : 2,
+      data: scheme.series.map(({ t, miou }) => [t, miou]),
+    })),
+  }
+}
+
+/** Seconds between two marks of the time axis: a round number that gives five to ten of them. */
+function timeStep(durationS: number): number {
+  const steps = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800]
+  return steps.find(step => durationS / step <= 10) ?? 3600
+}
+
+/** The pre-trained student is the line to beat; variants of AMS are told from the schemes by their dots. */
+function lineType(name: string): 'solid' | 'dashed' | 'dotted' {
+  return name === 'none' ? 'dashed' : name.startsWith('ams:') ? 'dotted' : 'solid'
+}
+
+function round(fps: number): number {
+  return Math.round(fps * 100) / 100
+}
+
+/** The last two parts of a path: enough to recognise a file without telling whose home it lies in. */
+function shortName(path: string): string {
+  return path.split(/[\\/]/).filter(Boolean).slice(-2).join('/')
+}
