@@ -91,10 +91,8 @@ export function applyUpdate(
   const header = readUpdateHeader(bytes)
   checkFits(header, base)
   const { indices, halves } = decodePayload(header, bytes, base.parameters)
-  for (const half of halves) {
-    if (!isFiniteHalf(half)) {
-      throw new UpdateRefused('not-finite', `Update ${header.version} carries a value that is not finite`)
-    }
+  if (!halves.every(isFiniteHalf)) {
+    throw new UpdateRefused('not-finite', `Update ${header.version} carries a value that is not finite`)
   }
   const parameters = withHalves(base.parameters, indices, halves)
   const digest = parameterDigest(parameters)
@@ -104,14 +102,7 @@ export function applyUpdate(
       `Update ${header.version} gives other parameters here than where it was made`,
     )
   }
-  const table = halfValues()
-  return {
-    version: header.version,
-    parameters,
-    digest,
-    indices,
-    values: Float32Array.from(halves, half => table[half]),
-  }
+  return { version: header.version, parameters, digest, indices, values: valuesOf(halves) }
 }
 
 function checkFits(header: UpdateHeader, base: { version: number; parameters: Float32Array }): void {
@@ -148,7 +139,7 @@ function decodePayload(
   const payload = bytes.subarray(HEADER_BYTES)
   if (header.codec === 'paper') return decodePaper(payload, base, header.count)
   if (header.codec === 'delta') return decodeDelta(payload, base, header.count)
-  return { indices: Uint32Array.from(base.keys()), halves: decodeCheckpoint(payload, base.length) }
+  return { indices: upTo(base.length), halves: decodeCheckpoint(payload, base.length) }
 }
 
 function checkArguments({ codec, baseVersion, version, base, indices, values }: EncodeUpdateOptions): void {
@@ -175,7 +166,7 @@ function wholeVector({ base, indices, values }: EncodeUpdateOptions): {
 } {
   const all = base.slice()
   for (let i = 0; i < indices.length; i++) all[indices[i]] = values[i]
-  return { indices: Uint32Array.from(base.keys()), values: all }
+  return { indices: upTo(base.length), values: all }
 }
 
 function roundAll(indices: Uint32Array, values: Float32Array): Uint16Array {
@@ -197,6 +188,21 @@ function withHalves(base: Float32Array, indices: Uint32Array, halves: Uint16Arra
   const parameters = base.slice()
   for (let i = 0; i < indices.length; i++) parameters[indices[i]] = table[halves[i]]
   return parameters
+}
+
+// Plain loops: over millions of elements `TypedArray.from` takes ten times as long.
+function valuesOf(halves: Uint16Array): Float32Array {
+  const table = halfValues()
+  const values = new Float32Array(halves.length)
+  for (let i = 0; i < halves.length; i++) values[i] = table[halves[i]]
+  return values
+}
+
+/** 0, 1, … count − 1. */
+function upTo(count: number): Uint32Array {
+  const indices = new Uint32Array(count)
+  for (let i = 0; i < count; i++) indices[i] = i
+  return indices
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

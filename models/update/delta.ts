@@ -86,7 +86,7 @@ function codeMask(
   const values = halfValues()
   const total = base.length
   const count = indices.length
-  // Densities of ones, 0..65535, over about 12 and about 200 positions.
+  // Densities of ones, 0..65535, over about 16 and about 256 positions.
   let near = 0
   let far = 0
   let found = 0
@@ -106,8 +106,8 @@ function codeMask(
       maskByScale,
       (carried * 32 + ((half >> 10) & 31)) * 16 + distant,
     )
-    near += ((bit << 16) - bit - near) / 12
-    far += ((bit << 16) - bit - far) / 200
+    near += ((bit << 16) - bit - near) >> 4
+    far += ((bit << 16) - bit - far) >> 8
     if (bit === 1) {
       if (decoding) indices[found] = i
       found++

@@ -26,12 +26,14 @@ export function decodePaper(
   const plain = inflate(payload, mask + 2 * count)
   const indices = new Uint32Array(count)
   let found = 0
-  for (let i = 0; i < 8 * mask; i++) {
-    if (((plain[i >> 3] >> (i & 7)) & 1) === 0) continue
-    if (i >= base.length || found === count) {
-      throw new UpdateRefused('malformed', `The update's mask has more than its ${count} parameters`)
+  for (let at = 0; at < mask; at++) {
+    for (let bits = plain[at]; bits !== 0; bits &= bits - 1) {
+      const index = 8 * at + 31 - Math.clz32(bits & -bits)
+      if (index >= base.length || found === count) {
+        throw new UpdateRefused('malformed', `The update's mask has more than its ${count} parameters`)
+      }
+      indices[found++] = index
     }
-    indices[found++] = i
   }
   if (found !== count) {
     throw new UpdateRefused('malformed', `The update's mask has ${found} parameters, its header ${count}`)

@@ -46,47 +46,55 @@ function split(low: number, high: number, p: number): number {
   return low + Math.floor(((high - low) * scaled) / SCALE)
 }
 
+// The ends of the interval live in typed arrays: as plain fields, numbers beyond 31 bits would be allocated anew each time.
+const LOW = 0
+const HIGH = 1
+const CODE = 2
+
 export class RangeEncoder implements BitCoder {
-  #low = 0
-  #high = 0xffffffff
+  readonly #state = Uint32Array.of(0, 0xffffffff)
   #bytes = new Uint8Array(1 << 16)
   #length = 0
 
   bit(bit: number, a: BitModels, contextA: number, b: BitModels, contextB: number): number {
-    const middle = split(this.#low, this.#high, (a.p[contextA] + b.p[contextB]) / 2)
-    if (bit === 1) this.#high = middle
-    else this.#low = middle + 1
+    const state = this.#state
+    const middle = split(state[LOW], state[HIGH], (a.p[contextA] + b.p[contextB]) / 2)
+    if (bit === 1) state[HIGH] = middle
+    else state[LOW] = middle + 1
     a.learn(contextA, bit)
     b.learn(contextB, bit)
-    if (((this.#low ^ this.#high) & 0xff000000) === 0) this.#shift()
+    if (((state[LOW] ^ state[HIGH]) & 0xff000000) === 0) this.#shift()
     return bit
   }
 
   raw(value: number, count: number): number {
+    const state = this.#state
     for (let i = count - 1; i >= 0; i--) {
-      const middle = this.#low + Math.floor((this.#high - this.#low) / 2)
-      if ((value >>> i) & 1) this.#high = middle
-      else this.#low = middle + 1
-      if (((this.#low ^ this.#high) & 0xff000000) === 0) this.#shift()
+      const middle = state[LOW] + Math.floor((state[HIGH] - state[LOW]) / 2)
+      if ((value >>> i) & 1) state[HIGH] = middle
+      else state[LOW] = middle + 1
+      if (((state[LOW] ^ state[HIGH]) & 0xff000000) === 0) this.#shift()
     }
     return value
   }
 
   /** The coded bytes; nothing can be coded afterwards. */
   finish(): Uint8Array {
+    const state = this.#state
     for (let i = 0; i < 4; i++) {
-      this.#write(this.#low >>> 24)
-      this.#low = (this.#low << 8) >>> 0
+      this.#write(state[LOW] >>> 24)
+      state[LOW] = (state[LOW] << 8) >>> 0
     }
     return this.#bytes.slice(0, this.#length)
   }
 
   #shift(): void {
+    const state = this.#state
     do {
-      this.#write(this.#high >>> 24)
-      this.#low = (this.#low << 8) >>> 0
-      this.#high = ((this.#high << 8) | 255) >>> 0
-    } while (((this.#low ^ this.#high) & 0xff000000) === 0)
+      this.#write(state[HIGH] >>> 24)
+      state[LOW] = (state[LOW] << 8) >>> 0
+      state[HIGH] = ((state[HIGH] << 8) | 255) >>> 0
+    } while (((state[LOW] ^ state[HIGH]) & 0xff000000) === 0)
   }
 
   #write(byte: number): void {
@@ -100,44 +108,46 @@ export class RangeEncoder implements BitCoder {
 }
 
 export class RangeDecoder implements BitCoder {
-  #low = 0
-  #high = 0xffffffff
-  #code = 0
+  readonly #state = Uint32Array.of(0, 0xffffffff, 0)
   #at = 0
   readonly #bytes: Uint8Array
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
-    for (let i = 0; i < 4; i++) this.#code = ((this.#code << 8) | this.#read()) >>> 0
+    const state = this.#state
+    for (let i = 0; i < 4; i++) state[CODE] = ((state[CODE] << 8) | this.#read()) >>> 0
   }
 
   bit(_bit: number, a: BitModels, contextA: number, b: BitModels, contextB: number): number {
-    const middle = split(this.#low, this.#high, (a.p[contextA] + b.p[contextB]) / 2)
-    const bit = this.#code <= middle ? 1 : 0
-    if (bit === 1) this.#high = middle
-    else this.#low = middle + 1
+    const state = this.#state
+    const middle = split(state[LOW], state[HIGH], (a.p[contextA] + b.p[contextB]) / 2)
+    const bit = state[CODE] <= middle ? 1 : 0
+    if (bit === 1) state[HIGH] = middle
+    else state[LOW] = middle + 1
     a.learn(contextA, bit)
     b.learn(contextB, bit)
-    if (((this.#low ^ this.#high) & 0xff000000) === 0) this.#shift()
+    if (((state[LOW] ^ state[HIGH]) & 0xff000000) === 0) this.#shift()
     return bit
   }
 
   raw(_value: number, count: number): number {
+    const state = this.#state
     let value = 0
     for (let i = 0; i < count; i++) {
-      const middle = this.#low + Math.floor((this.#high - this.#low) / 2)
-      const bit = this.#code <= middle ? 1 : 0
-      if (bit === 1) this.#high = middle
-      else this.#low = middle + 1
+      const middle = state[LOW] + Math.floor((state[HIGH] - state[LOW]) / 2)
+      const bit = state[CODE] <= middle ? 1 : 0
+      if (bit === 1) state[HIGH] = middle
+      else state[LOW] = middle + 1
       value = (value << 1) | bit
-      if (((this.#low ^ this.#high) & 0xff000000) === 0) this.#shift()
+      if (((state[LOW] ^ state[HIGH]) & 0xff000000) === 0) this.#shift()
     }
     return value
   }
 
   /** @throws UpdateRefused where bytes are left over or the last ones are not those that the encoder ends with */
   finish(): void {
-    if (this.#at !== this.#bytes.length || this.#code !== this.#low) {
+    const state = this.#state
+    if (this.#at !== this.#bytes.length || state[CODE] !== state[LOW]) {
       throw new UpdateRefused(
         'malformed',
         `The update's payload is damaged: ${this.#bytes.length - this.#at} bytes left over`,
@@ -146,11 +156,12 @@ export class RangeDecoder implements BitCoder {
   }
 
   #shift(): void {
+    const state = this.#state
     do {
-      this.#low = (this.#low << 8) >>> 0
-      this.#high = ((this.#high << 8) | 255) >>> 0
-      this.#code = ((this.#code << 8) | this.#read()) >>> 0
-    } while (((this.#low ^ this.#high) & 0xff000000) === 0)
+      state[LOW] = (state[LOW] << 8) >>> 0
+      state[HIGH] = ((state[HIGH] << 8) | 255) >>> 0
+      state[CODE] = ((state[CODE] << 8) | this.#read()) >>> 0
+    } while (((state[LOW] ^ state[HIGH]) & 0xff000000) === 0)
   }
 
   #read(): number {
