@@ -8,9 +8,13 @@ const perThread = process.platform === 'linux'
 /** The niceness that this process was started with. */
 const usual = perThread ? getPriority() : 0
 
-/** Gives way to every thread of usual priority; threads started from here on do so too. For helpers that nobody waits for. */
+/**
+ * Gives way to threads of usual priority, as do threads started from here on. Where those leave no gap this one still gets a
+ * tenth of a core (weights 110 to 1024): an update must arrive within T_update even where the student never pauses, which at
+ * the lowest priority (weight 15) it would not.
+ */
 export function lowerPriority(): void {
-  if (perThread) setPriority(constants.priority.PRIORITY_LOW)
+  if (perThread) setPriority(Math.max(usual, constants.priority.PRIORITY_BELOW_NORMAL))
 }
 
 /**

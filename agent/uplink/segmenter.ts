@@ -37,6 +37,9 @@ export function sampledSize(
   }
 }
 
+/** What the raw frames of one segment may take together, pixels: 0.36 GB as RGB, and within what the ground decodes. */
+const MAX_PIXELS = 120_000_000
+
 interface Held {
   frame: Omit<Frame, 'image'>
   image: RgbImage
@@ -52,11 +55,12 @@ export class Segmenter {
   #dropped = 0
 
   constructor(options: SegmenterOptions) {
-    this.#options = { maxFrames: 120, encode: encodeSegment, ...options }
-    const { width, height } = this.#options
+    const { width, height, maxFrames = 120, encode = encodeSegment } = options
     if (width % 2 !== 0 || height % 2 !== 0) {
       throw new RangeError(`Segments of ${width}x${height}: both sides must be even`)
     }
+    const most = Math.max(1, Math.min(maxFrames, Math.floor(MAX_PIXELS / (width * height))))
+    this.#options = { ...options, maxFrames: most, encode }
   }
 
   /** Frames that wait for the next segment. */
