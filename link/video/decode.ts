@@ -3,7 +3,6 @@ import { resolve } from 'node:path'
 import type { RgbImage } from '@kestrel/models'
 import { messageOf, UserError } from '@kestrel/runtime'
 import {
-  AV_FRAME_DATA_DISPLAYMATRIX,
   AV_NOPTS_VALUE,
   AV_PKT_DATA_DISPLAYMATRIX,
   AVDISCARD_ALL,
@@ -27,7 +26,7 @@ export interface VideoProbe {
 
 export interface VideoFrame {
   image: RgbImage
-  /** Presentation time from the first picture on, ms, never falling. */
+  /** Presentation time from the first picture on, ms, rising. */
   ptsMs: number
   /** Counts the file's pictures, those that could not be decoded included. */
   index: number
@@ -172,10 +171,11 @@ async function* read(path: string, skip: (count: number) => void): AsyncGenerato
         const pts = frame.bestEffortTimestamp
         const ms = pts === AV_NOPTS_VALUE ? undefined : Number(pts) * tick
         if (ms !== undefined) firstMs ??= ms - (1000 * index) / fps
-        const ptsMs = Math.max(lastMs, ms === undefined ? (1000 * index) / fps : ms - (firstMs as number))
+        const dueMs = ms === undefined ? (1000 * index) / fps : ms - (firstMs as number)
+        // Where the timestamps stand still or run back (damage, containers without any) the nominal rate goes on.
+        const ptsMs = given === 0 || dueMs > lastMs ? dueMs : lastMs + 1000 / fps
         lastMs = ptsMs
-        const turns = input.turns || quarterTurns(frame.getSideData(AV_FRAME_DATA_DISPLAYMATRIX))
-        const image = rotate(scaler.toRgb(frame), turns)
+        const image = rotate(scaler.toRgb(frame), input.turns)
         given += 1
         yield { image, ptsMs, index: index++ }
       }
