@@ -47,3 +47,5 @@ export interface CameraOptions {
   clock: Clock
   log: Log
 }
+
+export { openCamera } from './open.js'
