@@ -97,6 +97,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
       schemes,
     }
   } finally {
+    progress.end()
     truth?.dispose()
     await engine.dispose()
     await teacher.release()
