@@ -8,5 +8,8 @@ import { createOnnxEngine } from './onnx-engine.js'
  * @throws UserError where the student holds an operator that cannot be trained through
  */
 export async function createEngine(student: Student, options: EngineOptions = {}): Promise<TrainingEngine> {
-  return createOnnxEngine(student, options)
+  if (options.engine !== 'tfjs') return createOnnxEngine(student, options)
+  // Loaded on demand: it is large, and an option.
+  const { createTfjsEngine } = await import('./tfjs/tfjs-engine.js')
+  return createTfjsEngine(student, options)
 }

@@ -1,154 +1,116 @@
-import { type Student, writeOnnx } from '@kestrel/models'
+import type { Student } from '@kestrel/models'
 import { messageOf, silentLog, UserError } from '@kestrel/runtime'
-import type { Tensor } from 'onnxruntime-node'
 import { checkBatch } from './check-batch.js'
 import type { Batch, EngineOptions, Gradients, TrainingEngine } from './engine.js'
-import type { Dialect } from './graph/emitter.js'
-import { buildTrainingGraph, names, type TrainingGraph } from './graph/training-graph.js'
-import { countLabelled, Targets } from './loss/targets.js'
-import { openSession, type Session } from './session.js'
+import { analyse } from './graph/training-graph.js'
+import { countLabelled } from './loss/targets.js'
+import { chooseProvider, dialectOf } from './provider.js'
+import { createStep, type Step, type StepOptions } from './step.js'
 
-/** Images that go through the CPU graph at once unless told otherwise. */
+/**
+ * Images that go through the graph at once unless told otherwise. On a CPU one image's activations stay near its
+ * caches, and memory stays low.
+ */
 const MICRO_BATCH = 1
 
-export async function createOnnxEngine(student: Student, options: EngineOptions = {}): Promise<OnnxEngine> {
-  const { provider = 'cpu', log = silentLog } = options
-  const engine = new OnnxEngine(student, options, 'cpu')
-  void provider
-  void log
-  return engine
+/** Training graphs that are kept: one a micro-batch and label size. More than a few at once is no use that we know. */
+const MAX_STEPS = 2
+
+/**
+ * An engine that computes gradients in ONNX Runtime (DESIGN.md section 4). It computes on the calling thread while a call
+ * is under way: use it in a worker.
+ *
+ * @throws UserError where the student cannot be trained
+ */
+export async function createOnnxEngine(
+  student: Student,
+  options: EngineOptions = {},
+): Promise<TrainingEngine> {
+  const { provider: requested = 'cpu', log = silentLog, threads = 0, batchNorm = 'frozen' } = options
+  analyse(student, batchNorm)
+  const provider = await chooseProvider(requested, log)
+  const dialect = await dialectOf(provider)
+  return new OnnxEngine(student, options, { provider, dialect, threads, batchNorm })
 }
 
-/** A training graph in ONNX Runtime, with the memory that it reads and writes. */
-interface Step {
-  graph: TrainingGraph
-  ort: Session
-  targets: Targets
-  feeds: Record<string, Tensor>
-  fetches: Record<string, Tensor>
-  images: Uint8Array
-  target: Float32Array
-  weight: Float32Array
-  loss: Float32Array
-}
-
-/** Trains on ONNX Runtime (DESIGN.md section 4). */
-export class OnnxEngine implements TrainingEngine {
+class OnnxEngine implements TrainingEngine {
   readonly name = 'onnx'
   readonly provider: string
   readonly #student: Student
   readonly #options: EngineOptions
+  readonly #stepOptions: StepOptions
+  /** The step that was used last comes last. */
   readonly #steps = new Map<string, Step>()
-  readonly #total: Float32Array
-  readonly #part: Float32Array
+  readonly #gradient: Float32Array
+  #microBatch: number | undefined
 
-  constructor(student: Student, options: EngineOptions, provider: string) {
+  constructor(student: Student, options: EngineOptions, stepOptions: StepOptions) {
     this.#student = student
     this.#options = options
-    this.provider = provider
-    this.#total = new Float32Array(student.parameterCount)
-    this.#part = new Float32Array(student.parameterCount)
+    this.#stepOptions = stepOptions
+    this.provider = stepOptions.provider
+    this.#gradient = new Float32Array(student.parameterCount)
+    this.#microBatch = options.microBatch
   }
 
   async lossAndGradient(batch: Batch, parameters: Float32Array): Promise<Gradients> {
-    const student = this.#student
-    checkBatch(student, batch, parameters)
-    const { height, width } = student.input
-    const image = 3 * height * width
-    const plane = batch.labelHeight * batch.labelWidth
-    const labelled = countLabelled(batch.labels, student.output.classes)
+    checkBatch(this.#student, batch, parameters)
+    const labelled = countLabelled(batch.labels, this.#student.output.classes)
     const norm = labelled === 0 ? 0 : 1 / labelled
-    const micro = Math.min(this.#options.microBatch ?? MICRO_BATCH, batch.size)
-    const gradient = this.#total.fill(0)
+    const gradient = this.#gradient.fill(0)
+    const statistics = new Map<string, Float32Array>()
     let loss = 0
-    for (let from = 0; from < batch.size; from += micro) {
-      const count = Math.min(micro, batch.size - from)
-      const step = await this.#step(count, batch.labelHeight, batch.labelWidth)
-      step.images.set(batch.images.subarray(from * image, (from + count) * image))
-      const logits = step.target.length / count
-      for (let i = 0; i < count; i++) {
-        const labels = batch.labels.subarray((from + i) * plane, (from + i + 1) * plane)
-        step.targets.fill(
-          labels,
-          norm,
-          step.target.subarray(i * logits, (i + 1) * logits),
-          step.weight.subarray(i * plane, (i + 1) * plane),
-        )
-      }
-      this.#bind(step, parameters)
-      await step.ort.session.run(step.feeds, step.fetches)
-      loss += step.loss[0]
-      const part = this.#part
-      for (const index of step.graph.trained) {
-        const { offset, count: length } = student.parameters[index]
-        for (let k = offset; k < offset + length; k++) gradient[k] += part[k]
-      }
+    for (let from = 0, count = 0; from < batch.size; from += count) {
+      const step = await this.#stepFor(batch, batch.size - from)
+      count = step.batch
+      loss += await step.run({
+        batch,
+        from,
+        norm,
+        parameters,
+        gradient,
+        statistics,
+        share: count / batch.size,
+      })
     }
-    return { loss, gradient }
+    const batchStatistics = this.#options.batchNorm === 'batch' ? statistics : undefined
+    return { loss, gradient, ...(batchStatistics && { batchStatistics }) }
   }
 
   async dispose(): Promise<void> {
-    for (const { ort } of this.#steps.values()) await ort.session.release()
+    for (const step of this.#steps.values()) await step.release()
     this.#steps.clear()
   }
 
-  /** Parameters are fed as views into the vector: nothing is copied. */
-  #bind(step: Step, parameters: Float32Array): void {
-    for (const { name, dims, offset, count } of this.#student.parameters) {
-      step.feeds[name] = new step.ort.Tensor('float32', parameters.subarray(offset, offset + count), dims)
-    }
-  }
-
-  async #step(count: number, labelHeight: number, labelWidth: number): Promise<Step> {
-    const key = `${count} ${labelHeight} ${labelWidth}`
+  /** A step for the next images, of which `left` are left; made where there is none yet. */
+  async #stepFor({ labelHeight, labelWidth, size }: Batch, left: number): Promise<Step> {
+    const { batchNorm } = this.#stepOptions
+    const micro = Math.min(this.#microBatch ?? (batchNorm === 'batch' ? size : MICRO_BATCH), left)
+    const key = `${micro} ${labelHeight} ${labelWidth}`
     const known = this.#steps.get(key)
-    if (known !== undefined) return known
-    const made = await this.#makeStep(count, labelHeight, labelWidth)
-    this.#steps.set(key, made)
-    return made
+    this.#steps.delete(key)
+    const step = known ?? (await this.#make(micro, labelHeight, labelWidth))
+    this.#steps.set(`${step.batch} ${labelHeight} ${labelWidth}`, step)
+    return step
   }
 
-  async #makeStep(batch: number, labelHeight: number, labelWidth: number): Promise<Step> {
-    const student = this.#student
-    const { threads = 0, batchNorm = 'frozen' } = this.#options
-    const dialect: Dialect = { fusedMatMul: true, block: 0 }
-    const graph = await buildTrainingGraph(student, { batch, labelHeight, labelWidth, batchNorm, dialect })
-    const sessionOptions = { intraOpNumThreads: threads }
-    const ort = await openSession(writeOnnx(graph.model), sessionOptions).catch(cause => {
-      throw new UserError(`ONNX Runtime cannot train ${student.source}: ${messageOf(cause)}`, { cause })
-    })
-    const [, classes, h, w] = graph.logits
-    const { height, width } = student.input
-    const images = new Uint8Array(batch * 3 * height * width)
-    const target = new Float32Array(batch * classes * h * w)
-    const weight = new Float32Array(batch * labelHeight * labelWidth)
-    const loss = new Float32Array(1)
-    const { Tensor } = ort
-    return {
-      graph,
-      ort,
-      targets: new Targets({ classes, h, w, labelHeight, labelWidth }),
-      images,
-      target,
-      weight,
-      loss,
-      feeds: {
-        [names.image]: new Tensor('uint8', images, [batch, 3, height, width]),
-        [names.target]: new Tensor('float32', target, graph.logits),
-        [names.weight]: new Tensor('float32', weight, [batch, 1, labelHeight, labelWidth]),
-      },
-      fetches: {
-        [names.loss]: new Tensor('float32', loss, []),
-        ...Object.fromEntries(
-          graph.trained.map(index => {
-            const { dims, offset, count } = student.parameters[index]
-            return [
-              names.gradient(index),
-              new Tensor('float32', this.#part.subarray(offset, offset + count), dims),
-            ]
-          }),
-        ),
-      },
+  async #make(batch: number, labelHeight: number, labelWidth: number): Promise<Step> {
+    for (const [key, step] of this.#steps) {
+      if (this.#steps.size < MAX_STEPS) break
+      this.#steps.delete(key)
+      await step.release()
+    }
+    try {
+      return await createStep(this.#student, { ...this.#stepOptions, batch, labelHeight, labelWidth })
+    } catch (error) {
+      if (!(error instanceof UserError) || batch === 1) throw error
+      // Exported for one image, with that written into its shapes.
+      const { log = silentLog } = this.#options
+      log.info(
+        `The student takes one image at a time, so batches go through it one by one (${messageOf(error)})`,
+      )
+      this.#microBatch = 1
+      return createStep(this.#student, { ...this.#stepOptions, batch: 1, labelHeight, labelWidth })
     }
   }
 }

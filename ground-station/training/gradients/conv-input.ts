@@ -1,5 +1,13 @@
+import {
+  blockedDepthwise,
+  blockedKernel,
+  blockedSpread,
+  canBlock,
+  fromBlocked,
+  toBlocked,
+} from '../graph/blocked.js'
 import type { Emitter } from '../graph/emitter.js'
-import { reshape, transpose } from './algebra.js'
+import { matmul, reshape, transpose } from './algebra.js'
 import { reach, type Window, windowAttributes } from './windows.js'
 
 export interface Convolution {
@@ -24,17 +32,53 @@ export function convolve(graph: Emitter, x: string, w: string, { windows, group 
  */
 export function inputGradient(graph: Emitter, dy: string, w: string, convolution: Convolution): string {
   const { windows, group } = convolution
-  const turned = windows.map(window => ({
+  if (group === 1 && isPointwise(windows)) return pointwise(graph, dy, w)
+  const simple = turnedWindows(windows)
+  if (windows.every(({ s }) => s === 1) && fits(simple)) {
+    return convolve(graph, dy, turnedKernel(graph, w, group), { windows: simple, group })
+  }
+  const spread = turnedWindows(windows.map(spreadWindow) as [Window, Window])
+  const [outputs, perGroup] = graph.shapeOf(w)
+  if (canBlock(graph) && perGroup === 1 && outputs === group && fits(spread)) {
+    const kernel = blockedKernel(graph, turnedKernel(graph, w, group))
+    const zeros = blockedSpread(graph, toBlocked(graph, dy), windows[0].s, windows[1].s)
+    return fromBlocked(graph, blockedDepthwise(graph, zeros, kernel, spread), group)
+  }
+  return transposed(graph, dy, w, convolution)
+}
+
+function isPointwise(windows: [Window, Window]): boolean {
+  return windows.every(({ k, s, before, after }) => k === 1 && s === 1 && before === 0 && after === 0)
+}
+
+/** A 1×1 convolution is a matrix product over pixels, and so is its adjoint: dx = wᵀ·dy. */
+function pointwise(graph: Emitter, dy: string, w: string): string {
+  const [n, o, height, width] = graph.shapeOf(dy)
+  const i = graph.shapeOf(w)[1]
+  const matrix = reshape(graph, w, [o, i])
+  const dx = matmul(graph, matrix, reshape(graph, dy, [n, o, height * width]), { transA: true })
+  return reshape(graph, dx, [n, i, height, width])
+}
+
+/** The windows with which dy, at stride 1, is convolved to give dx. */
+function turnedWindows(windows: [Window, Window]): [Window, Window] {
+  return windows.map(window => ({
     ...window,
+    s: 1,
     before: window.d * (window.k - 1) - window.before,
     after: window.in + window.before - window.out,
     in: window.out,
     out: window.in,
   })) as [Window, Window]
-  const simple =
-    windows.every(({ s }) => s === 1) && turned.every(({ before, after }) => before >= 0 && after >= 0)
-  if (simple) return convolve(graph, dy, turnedKernel(graph, w, group), { windows: turned, group })
-  return transposed(graph, dy, w, convolution)
+}
+
+/** The window as it would be over an output with zeros between its positions (blockedSpread): stride 1. */
+function spreadWindow(window: Window): Window {
+  return { ...window, s: 1, out: window.s * window.out }
+}
+
+function fits(windows: [Window, Window]): boolean {
+  return windows.every(({ before, after }) => before >= 0 && after >= 0)
 }
 
 /** ConvTranspose to exactly the input's size: what the last window does not reach gets zeros. */

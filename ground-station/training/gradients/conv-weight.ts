@@ -1,3 +1,4 @@
+import { blockedDepthwise, canBlock, fromBlocked, toBlocked } from '../graph/blocked.js'
 import type { Emitter } from '../graph/emitter.js'
 import { concat, matmul, padZeros, reduceSum, reshape, slice } from './algebra.js'
 import { type Convolution, convolve } from './conv-input.js'
@@ -13,7 +14,7 @@ import { reach, type Window } from './windows.js'
 export function weightGradient(graph: Emitter, x: string, dy: string, convolution: Convolution): string {
   const channels = graph.shapeOf(x)[1]
   if (convolution.group === channels && graph.shapeOf(dy)[1] === channels) {
-    return depthwiseWeightGradient(graph, x, dy, convolution)
+    return depthwise(graph, x, dy, convolution)
   }
   return byTaps(graph, x, dy, convolution)
 }
@@ -50,26 +51,33 @@ function padded2d(graph: Emitter, x: string, windows: [Window, Window]): string 
   return padZeros(graph, x, [0, 0, rows.before, columns.before], [0, 0, rows.after, columns.after])
 }
 
-/** One input channel a group: x is convolved with dy as the kernel, each channel of each image on its own. */
-function depthwiseWeightGradient(graph: Emitter, x: string, dy: string, { windows }: Convolution): string {
-  const [n, channels, height, width] = graph.shapeOf(x)
-  const [, , h, w] = graph.shapeOf(dy)
+/**
+ * One channel a group: x is convolved with dy as the kernel, each channel of each image on its own. What were the taps of the
+ * kernel are the positions now, and stride and dilation change places.
+ */
+function depthwise(graph: Emitter, x: string, dy: string, { windows }: Convolution): string {
   const swapped = windows.map(window => ({
     k: window.out,
     s: window.d,
     d: window.s,
     before: window.before,
     after: Math.max(0, reach(window) - window.before - window.in),
-    in: window.in,
+    in: Math.min(window.in, reach(window) - window.before),
     out: window.k,
   })) as [Window, Window]
-  // Where the last window stops short of the edge, the swapped one would go on: leave out what is never read.
-  const read = windows.map((window, i) => Math.min([height, width][i], reach(window) - window.before))
-  const images = slice(graph, x, [2, 3], [0, 0], read)
-  const flat = reshape(graph, images, [1, n * channels, read[0], read[1]])
-  const kernel = reshape(graph, dy, [n * channels, 1, h, w])
-  const taps = convolve(graph, flat, kernel, { windows: swapped, group: n * channels })
+  const [n, channels] = graph.shapeOf(x)
   const [rows, columns] = windows
-  const split = reshape(graph, taps, [n, channels, rows.k, columns.k])
-  return reshape(graph, reduceSum(graph, split, [0]), [channels, 1, rows.k, columns.k])
+  // Where the last window stops short of the edge, the swapped one would go on: leave out what was never read.
+  const read = slice(graph, x, [2, 3], [0, 0], [swapped[0].in, swapped[1].in])
+  const blocked = canBlock(graph)
+  const [images, kernels] = blocked ? [toBlocked(graph, read), toBlocked(graph, dy)] : [read, dy]
+  const each = n * graph.shapeOf(images)[1]
+  const flat = reshape(graph, images, [1, each, swapped[0].in, swapped[1].in])
+  const kernel = reshape(graph, kernels, [each, 1, rows.out, columns.out])
+  const taps = blocked
+    ? blockedDepthwise(graph, flat, kernel, swapped)
+    : convolve(graph, flat, kernel, { windows: swapped, group: each })
+  const split = reshape(graph, taps, [n, each / n, rows.k, columns.k])
+  const sum = reduceSum(graph, blocked ? fromBlocked(graph, split, channels) : split, [0])
+  return reshape(graph, sum, [channels, 1, rows.k, columns.k])
 }

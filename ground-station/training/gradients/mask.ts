@@ -1,33 +1,46 @@
+import { TensorProto_DataType as DataType } from '@kestrel/models'
 import type { Emitter } from '../graph/emitter.js'
-import { mul, sub } from './algebra.js'
+import { mul } from './algebra.js'
 
 /**
  * dy where lo < y < hi, 0 elsewhere; y is the *output* of a clamp, so that its input need not be kept.
- *
- * A step function is a HardSigmoid so steep that nothing but its ends is ever met: one pass over memory each, where
- * comparing, casting and selecting take three.
  */
 export function inside(graph: Emitter, dy: string, y: string, lo?: number, hi?: number): string {
-  let gradient = dy
-  if (lo !== undefined && Number.isFinite(lo)) gradient = mul(graph, gradient, above(graph, y, lo))
-  if (hi !== undefined && Number.isFinite(hi)) gradient = mul(graph, gradient, below(graph, y, hi))
-  return gradient
+  const bounded = (bound: number | undefined) => bound !== undefined && Number.isFinite(bound)
+  if (bounded(lo) && bounded(hi)) {
+    // Comparisons give bytes, a quarter of the memory to move.
+    const over = compare(graph, 'Greater', y, lo!)
+    const under = compare(graph, 'Less', y, hi!)
+    const both = graph.emit('And', [over, under], graph.shapeOf(y))
+    return mul(graph, dy, graph.emit('Cast', [both], graph.shapeOf(y), { to: DataType.FLOAT }))
+  }
+  if (bounded(lo)) return mul(graph, dy, above(graph, y, lo!))
+  if (bounded(hi)) return mul(graph, dy, below(graph, y, hi!))
+  return dy
 }
 
-const STEEP = 1e30
+function compare(graph: Emitter, opType: 'Greater' | 'Less', x: string, bound: number): string {
+  return graph.emit(opType, [x, graph.scalar(bound)], graph.shapeOf(x))
+}
 
 /** 1 where x > bound, else 0. */
 export function above(graph: Emitter, x: string, bound: number): string {
-  const shifted = bound === 0 ? x : sub(graph, x, graph.scalar(bound))
-  return step(graph, shifted, STEEP)
+  return step(graph, x, bound, STEEP)
 }
 
 /** 1 where x < bound, else 0. */
 export function below(graph: Emitter, x: string, bound: number): string {
-  const shifted = bound === 0 ? x : sub(graph, x, graph.scalar(bound))
-  return step(graph, shifted, -STEEP)
+  return step(graph, x, bound, -STEEP)
 }
 
-function step(graph: Emitter, x: string, slope: number): string {
-  return graph.emit('HardSigmoid', [x], graph.shapeOf(x), { alpha: { float: slope }, beta: { float: 0 } })
+/**
+ * So steep that the clamp of a HardSigmoid meets nothing between 0 and 1, and a power of two, so that the product with it is
+ * exact and x = bound gives exactly 0.
+ */
+const STEEP = 2 ** 100
+
+/** A step function as a HardSigmoid, max(0, min(1, αx + β)): one pass where comparing and casting take two. */
+function step(graph: Emitter, x: string, bound: number, slope: number): string {
+  const attributes = { alpha: { float: slope }, beta: { float: -Math.fround(bound) * slope } }
+  return graph.emit('HardSigmoid', [x], graph.shapeOf(x), attributes)
 }

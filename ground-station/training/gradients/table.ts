@@ -1,7 +1,7 @@
 import { add } from './add.js'
 import { clip } from './clip.js'
 import { concat } from './concat.js'
-import { conv } from './conv.js'
+import { conv, convForward } from './conv.js'
 import { div } from './div.js'
 import { expand } from './expand.js'
 import { globalAveragePool } from './global-average-pool.js'
@@ -20,7 +20,7 @@ export const operators: Record<string, Operator> = {
   Cast: { backward: identity },
   Clip: { backward: clip },
   Concat: { backward: concat },
-  Conv: { backward: conv },
+  Conv: { forward: convForward, backward: conv },
   Div: { backward: div },
   Dropout: { backward: identity },
   Expand: { backward: expand },

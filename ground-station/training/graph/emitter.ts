@@ -78,6 +78,14 @@ export class Emitter {
     return name
   }
 
+  /** Gives the output of the node that was written last another name. */
+  rename(from: string, to: string): void {
+    const node = this.nodes[this.nodes.length - 1]
+    if (node.output[0] !== from) throw new Error(`"${from}" was not written last`)
+    node.output[0] = to
+    this.declare(to, this.shapeOf(from))
+  }
+
   /** Copies a node of the student. */
   copy(node: NodeProto): void {
     this.nodes.push(node)

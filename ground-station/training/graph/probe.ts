@@ -31,16 +31,15 @@ const SHAPE_ONLY = new Set(['Shape', 'Size'])
  * it computes is right by definition, for every operator there is, so nothing here has to know them.
  *
  * @param input the image, with the dimensions it will have
- * @param parameters names of the trainable initializers
+ * @param changing names of the values that depend on the image or a parameter
  * @throws what ONNX Runtime throws, where the student does not run on such an input
  */
 export async function probe(
   graph: GraphProto,
   opsets: Record<string, number>,
   input: { name: string; dims: number[] },
-  parameters: Set<string>,
+  changing: Set<string>,
 ): Promise<Probe> {
-  const changing = dependents(graph, new Set([input.name, ...parameters]))
   const fixed = new Set(
     graph.node
       .filter(node => changing.has(node.output[0]))

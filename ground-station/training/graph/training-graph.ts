@@ -1,5 +1,6 @@
 import {
   TensorProto_DataType as DataType,
+  type GraphProto,
   type ModelProto,
   makeModel,
   makeValueInfo,
@@ -13,6 +14,7 @@ import { messageOf, UserError } from '@kestrel/runtime'
 import { add } from '../gradients/algebra.js'
 import { operators } from '../gradients/table.js'
 import { lossHead } from '../loss/head.js'
+import { BLOCKED_DOMAIN } from './blocked.js'
 import { type Dialect, Emitter } from './emitter.js'
 import { foldBatchNorm } from './fold-batch-norm.js'
 import { dependents, probe } from './probe.js'
@@ -62,23 +64,10 @@ export async function buildTrainingGraph(
   options: TrainingGraphOptions,
 ): Promise<TrainingGraph> {
   const { batch, batchNorm, dialect } = options
-  const opsets = Object.fromEntries(
-    student.proto.opsetImport.map(({ domain, version }) => [
-      domain === 'ai.onnx' ? '' : domain,
-      Number(version),
-    ]),
-  )
-  if (!(opsets[''] >= OLDEST_OPSET)) {
-    throw new UserError(
-      `${student.source} uses version ${opsets['']} of the ONNX operators; training needs ${OLDEST_OPSET} or newer: export it again with opset 17`,
-    )
-  }
-  const original = student.proto.graph!
-  const folded = batchNorm === 'frozen' ? foldBatchNorm(original) : original
-  const parameters = new Set(student.parameters.map(({ name }) => name))
+  const { opsets, folded, parameters, changing, nodes, active } = analyse(student, batchNorm)
   const { name: image, height, width } = student.input
   const input = { name: image, dims: [batch, 3, height, width] }
-  const probed = await probe(folded, opsets, input, parameters).catch(cause => {
+  const probed = await probe(folded, opsets, input, changing).catch(cause => {
     throw new UserError(`${student.source} does not run on a batch of ${batch}: ${messageOf(cause)}`, {
       cause,
     })
@@ -98,14 +87,8 @@ export async function buildTrainingGraph(
     if (count <= 4096) graph.declareConstant(tensor.name, tensorNumbers(tensor))
   }
 
-  const nodes = needed(folded.node, student.output.name, dependents(folded, new Set([image, ...parameters])))
-  const active = dependents({ node: nodes }, parameters)
   graph.activate(active)
-  const trained = nodes.filter(node => node.output.some(name => active.has(name)))
-  for (const [index, node] of trained.entries()) checkSupported(node, index, student.source)
-
-  graph.emit('Cast', [names.image], input.dims, { to: DataType.FLOAT })
-  graph.nodes[0].output[0] = image
+  graph.rename(graph.emit('Cast', [names.image], input.dims, { to: DataType.FLOAT }), image)
   const statistics = new Map<string, string>()
   for (const node of nodes) {
     const operator = active.has(node.output[0]) ? operators[node.opType] : undefined
@@ -122,7 +105,7 @@ export async function buildTrainingGraph(
   })
 
   const gradients = new Map([[student.output.name, head.gradient]])
-  for (const node of trained.toReversed()) {
+  for (const node of nodes.filter(node => isActive(node, active)).toReversed()) {
     const outputGradients = node.output.map(name => gradients.get(name))
     for (const name of node.output) if (!parameters.has(name)) gradients.delete(name)
     if (outputGradients.every(gradient => gradient === undefined)) continue
@@ -137,8 +120,7 @@ export async function buildTrainingGraph(
 
   const reached = [...student.parameters.keys()].filter(i => gradients.has(student.parameters[i].name))
   const identity = (from: string, to: string) => {
-    graph.emit('Identity', [from], graph.shapeOf(from))
-    graph.nodes[graph.nodes.length - 1].output[0] = to
+    graph.rename(graph.emit('Identity', [from], graph.shapeOf(from)), to)
     return makeValueInfo(to, graph.shapeOf(from))
   }
   const { labelHeight, labelWidth } = options
@@ -157,9 +139,54 @@ export async function buildTrainingGraph(
       ...reached.map(i => identity(gradients.get(student.parameters[i].name)!, names.gradient(i))),
       ...[...statistics.values()].map(name => makeValueInfo(name, graph.shapeOf(name))),
     ],
-    opsets: { ...opsets, 'com.microsoft': 1 },
+    opsets: { ...opsets, 'com.microsoft': 1, [BLOCKED_DOMAIN]: 1 },
   })
   return { model, logits, trained: reached, statistics }
+}
+
+interface Analysis {
+  opsets: Record<string, number>
+  /** The student's graph, its frozen BatchNormalizations folded. */
+  folded: GraphProto
+  parameters: Set<string>
+  /** Values that depend on the image or a parameter. */
+  changing: Set<string>
+  /** The nodes that have to be computed at each step, in order. */
+  nodes: NodeProto[]
+  /** Values that depend on a parameter. */
+  active: Set<string>
+}
+
+/**
+ * What in a student has to be computed, and what differentiated.
+ *
+ * @throws UserError where that cannot be done
+ */
+export function analyse(student: Student, batchNorm: 'frozen' | 'batch'): Analysis {
+  const { proto, source } = student
+  const opsets = Object.fromEntries(
+    proto.opsetImport.map(({ domain, version }) => [domain === 'ai.onnx' ? '' : domain, Number(version)]),
+  )
+  if (!(opsets[''] >= OLDEST_OPSET)) {
+    throw new UserError(
+      `${source} uses version ${opsets['']} of the ONNX operators; training needs ${OLDEST_OPSET} or newer: ` +
+        'export it again with opset 17',
+    )
+  }
+  const original = proto.graph!
+  const folded = batchNorm === 'frozen' ? foldBatchNorm(original) : original
+  const parameters = new Set(student.parameters.map(({ name }) => name))
+  const changing = dependents(folded, new Set([student.input.name, ...parameters]))
+  const nodes = needed(folded.node, student.output.name, changing)
+  const active = dependents({ node: nodes }, parameters)
+  for (const [index, node] of nodes.entries()) {
+    if (isActive(node, active)) checkSupported(node, index, source)
+  }
+  return { opsets, folded, parameters, changing, nodes, active }
+}
+
+function isActive(node: NodeProto, active: Set<string>): boolean {
+  return node.output.some(name => active.has(name))
 }
 
 /** The nodes that the output depends on and that have to be computed at each step, in order. */

@@ -1,6 +1,13 @@
-import { add, div, map, matmul, mul, reduceSum, sameDims, sub } from '../gradients/algebra.js'
+import { div, map, matmul, mul, reduceSum, reshape, sameDims, sub } from '../gradients/algebra.js'
 import type { Emitter } from '../graph/emitter.js'
 import { type AxisMap, linearMap } from './interpolation.js'
+
+/**
+ * After the shift the best class of each logits pixel scores 0. Between pixels with different best classes, one of them still
+ * has a quarter of the weight on its 0, so scores above this floor keep exp of the best from vanishing. Classes below it
+ * have a probability of less than e^−110 where they are measured, and take no part in the softmax anyway.
+ */
+const FLOOR = -110
 
 /**
  * Cross-entropy at label size, and its gradient with respect to the logits.
@@ -12,6 +19,9 @@ import { type AxisMap, linearMap } from './interpolation.js'
  *
  * and dL/dz = Rᵀ(ω·softmax(Rz)) − Rᵀ(ω·onehot y). The labels come in only through the target Rᵀ(ω·onehot y), [B,C,h,w],
  * which does not depend on the network: it is made outside, in one pass over the labels.
+ *
+ * Both are left as they are by a shift of all classes of a pixel of z, so the maximum over classes is taken off *before*
+ * up-sampling: that keeps exp from overflowing at a fraction of the cost.
  *
  * @param options.logits z, [B,C,h,w]
  * @param options.target Rᵀ(ω·onehot y), [B,C,h,w]
@@ -30,12 +40,16 @@ export function lossHead(
   const rows = resized ? constant(graph, linearMap(h, labelHeight)) : ''
   const columns = resized ? constant(graph, linearMap(w, labelWidth)) : ''
 
-  const scores = resized ? matmul(graph, rows, matmul(graph, logits, columns, { transB: true })) : logits
-  const top = reduceMax(graph, scores)
-  const exponentials = map(graph, 'Exp', sub(graph, scores, top))
-  const sum = reduceSum(graph, exponentials, [1], true)
-  const logSum = add(graph, map(graph, 'Log', sum), top)
-  const loss = sub(graph, total(graph, mul(graph, logSum, weight)), total(graph, mul(graph, logits, target)))
+  const shifted = sub(graph, logits, reduceMax(graph, logits))
+  const bounded = resized ? graph.emit('Max', [shifted, graph.scalar(FLOOR)], dims) : shifted
+  const scores = resized ? matmul(graph, rows, matmul(graph, bounded, columns, { transB: true })) : bounded
+  const exponentials = map(graph, 'Exp', scores)
+  const sum = sumOverClasses(graph, exponentials)
+  const loss = sub(
+    graph,
+    total(graph, mul(graph, map(graph, 'Log', sum), weight)),
+    total(graph, mul(graph, shifted, target)),
+  )
 
   const softmax = mul(graph, exponentials, div(graph, weight, sum))
   const spread = resized ? matmul(graph, matmul(graph, rows, softmax, { transA: true }), columns) : softmax
@@ -50,7 +64,15 @@ function total(graph: Emitter, x: string): string {
   return reduceSum(graph, x, [0, 1, 2, 3])
 }
 
-/** The maximum over classes, [B,1,H,W]; subtracting it keeps exp from overflowing. */
+/** Σ over classes, [B,1,H,W], as a matrix product with ones: several times as fast as ReduceSum over that axis. */
+function sumOverClasses(graph: Emitter, x: string): string {
+  const [batch, classes, height, width] = graph.shapeOf(x)
+  const ones = graph.floats([1, classes], new Float32Array(classes).fill(1))
+  const flat = reshape(graph, x, [batch, classes, height * width])
+  return reshape(graph, matmul(graph, ones, flat), [batch, 1, height, width])
+}
+
+/** The maximum over classes, [B,1,h,w]. */
 function reduceMax(graph: Emitter, x: string): string {
   const [batch, , height, width] = graph.shapeOf(x)
   const dims = [batch, 1, height, width]
