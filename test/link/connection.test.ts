@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect as connectSocket, createServer, type Server, type Socket } from 'node:net'
 import { type Connection, connectMqtt, memoryBroker, PublishDropped, type Will } from '@kestrel/link'
 import { type Log, silentLog, UserError } from '@kestrel/runtime'
 import { Aedes } from 'aedes'
@@ -27,6 +27,7 @@ interface Bench {
 class RealBroker {
   #aedes!: Aedes
   #server!: Server
+  /** Every connection, and the client's name once it has said it. */
   readonly #sockets = new Map<Socket, string>()
   readonly #banned = new Set<string>()
   port = 0
@@ -39,7 +40,10 @@ class RealBroker {
         done(null, !this.#banned.has(packet.clientId))
       },
     })
-    this.#server = createServer(this.#aedes.handle)
+    this.#server = createServer(socket => {
+      this.#sockets.set(socket, '')
+      this.#aedes.handle(socket)
+    })
     this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
     this.port = (this.#server.address() as AddressInfo).port
@@ -55,10 +59,12 @@ class RealBroker {
   }
 
   async stop(): Promise<void> {
+    // Nobody may come in while it goes down.
+    const closed = new Promise(resolve => this.#server.close(resolve))
     for (const socket of this.#sockets.keys()) socket.destroy()
     this.#sockets.clear()
     await new Promise<void>(resolve => this.#aedes.close(() => resolve()))
-    await new Promise(resolve => this.#server.close(resolve))
+    await closed
   }
 }
 
@@ -260,6 +266,45 @@ t.test('a broker that restarts with no memory finds its clients again', async t 
   t.equal(lines.length, 4, `one line for each change of state or reason: ${lines.join(' / ')}`)
   t.match(lines[1], /Lost the broker/)
   t.match(lines[2], /Cannot reach the broker.*connection refused/)
+})
+
+t.test('a link that falls silent is noticed', async t => {
+  const broker = new RealBroker()
+  await broker.start()
+  const sockets: Socket[] = []
+  let frozen = false
+  const radio = createServer(near => {
+    const far = connectSocket(broker.port, '127.0.0.1')
+    sockets.push(near, far)
+    near.on('data', data => frozen || far.write(data)).on('error', () => {})
+    far.on('data', data => frozen || near.write(data)).on('error', () => {})
+  })
+  radio.listen(0, '127.0.0.1')
+  await once(radio, 'listening')
+  const connection = connectMqtt({
+    url: `mqtt://127.0.0.1:${(radio.address() as AddressInfo).port}`,
+    clientId: 'a',
+    log: silentLog,
+    keepaliveS: 1,
+    retryMs: { min: 10, max: 20 },
+  })
+  const states: string[] = []
+  connection.onState((state, detail) => states.push(`${state}: ${detail}`))
+  await connection.subscribe('x', () => {})
+  frozen = true
+  const lost = connection.publish('x', bytes('x'), { qos: 1 })
+  await until(() => !connection.up)
+  frozen = false
+  await lost
+  t.same(states.slice(0, 3), [
+    'up: undefined',
+    'down: the link is dead (no answer to pings)',
+    'up: undefined',
+  ])
+  await connection.close()
+  for (const socket of sockets) socket.destroy()
+  radio.close()
+  await broker.stop()
 })
 
 t.test('an unreachable broker is one line, however often it is tried', async t => {
