@@ -1,0 +1,50 @@
+import { Drone, type Job, nextJob } from '@kestrel/ground-station'
+import t from 'tap'
+
+const segment = (drone: string, id = 0): Job => ({ kind: 'segment', drone, message: Uint8Array.of(id) })
+const report = (drone: string): Job => ({
+  kind: 'report',
+  drone,
+  report: { version: 0, digest: new Uint8Array(32) },
+})
+
+t.test('reports come before segments, segments before a phase that is due', async t => {
+  const drone = new Drone('a')
+  t.equal(drone.next(0), undefined)
+  drone.newFrames = 3
+  drone.add(segment('a'))
+  drone.add(report('a'))
+  t.same(
+    [drone.next(0), drone.next(0), drone.next(0)].map(job => job?.kind),
+    ['report', 'segment', 'phase'],
+  )
+  drone.phaseDueMs = 5000
+  t.equal(drone.next(4999), undefined)
+  t.equal(drone.wakeMs, 5000)
+  t.equal(drone.next(5000)?.kind, 'phase')
+  drone.newFrames = 0
+  t.equal(drone.next(9999), undefined, 'nothing new to learn from')
+  t.equal(drone.wakeMs, undefined)
+})
+
+t.test('segments that wait are bounded: the oldest goes, and is counted', async t => {
+  const drone = new Drone('a')
+  const dropped = Array.from({ length: 11 }, (_, i) => drone.add(segment('a', i)))
+  t.same(dropped, [...new Array(8).fill(false), true, true, true])
+  t.equal(drone.segmentsDropped, 3)
+  const first = drone.next(0)
+  t.ok(first?.kind === 'segment' && first.message[0] === 3)
+})
+
+t.test('drones take turns', async t => {
+  const drones = ['a', 'b', 'c'].map(name => new Drone(name))
+  for (const drone of drones)
+    for (let i = 0; i < (drone.name === 'b' ? 1 : 3); i++) drone.add(segment(drone.name))
+  const order: string[] = []
+  let turn = 0
+  for (let found = nextJob(drones, turn, 0); found !== undefined; found = nextJob(drones, turn, 0)) {
+    order.push(found.job.drone)
+    turn = found.turn
+  }
+  t.equal(order.join(''), 'abcacac', 'and the time that one does not use goes to the others')
+})

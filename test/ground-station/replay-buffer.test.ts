@@ -1,0 +1,104 @@
+import { type LabelledFrame, ReplayBuffer } from '@kestrel/ground-station'
+import { createRng } from '@kestrel/runtime'
+import fc from 'fast-check'
+import t from 'tap'
+
+const W = 4
+const H = 2
+
+/** A frame whose image and labels tell which one it is. */
+function frame(id: number, timeMs: number, width = W, height = H): LabelledFrame {
+  return {
+    timeMs,
+    image: new Uint8Array(3 * W * H).fill(id),
+    labels: { width, height, data: new Uint8Array(width * height).fill(id) },
+  }
+}
+
+t.test('it remembers frames, not rows: as many images as labels, each with its own', async () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 40_000 }), { minLength: 1, maxLength: 80 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 12 }),
+      (gaps, maxFrames, batch) => {
+        const buffer = new ReplayBuffer({ horizonMs: 240_000, maxFrames })
+        let now = 0
+        const added: LabelledFrame[] = []
+        gaps.forEach((gap, id) => {
+          now += gap
+          added.push(frame(id, now))
+          buffer.add(added[id])
+          // The oracle: whole frames that are young enough, the newest of them.
+          const expected = added.filter(({ timeMs }) => timeMs >= now - 240_000).slice(-maxFrames)
+          const times = buffer.frames.map(({ timeMs, image }) => `${timeMs}/${image[0]}`)
+          if (times.join() !== expected.map(({ timeMs, image }) => `${timeMs}/${image[0]}`).join()) {
+            throw new Error(`holds ${times}`)
+          }
+          if (buffer.bytes !== expected.length * (3 * W * H + W * H)) throw new Error(`${buffer.bytes} bytes`)
+        })
+        const sample = buffer.sample(createRng(gaps.length), batch)
+        if (sample === undefined) throw new Error('no batch')
+        if (sample.size !== Math.min(batch, buffer.length)) throw new Error(`a batch of ${sample.size}`)
+        if (sample.images.length !== sample.size * 3 * W * H) throw new Error('images of another size')
+        if (sample.labels.length !== sample.size * W * H) throw new Error('labels of another size')
+        for (let i = 0; i < sample.size; i++) {
+          const image = sample.images.subarray(i * 3 * W * H, (i + 1) * 3 * W * H)
+          const labels = sample.labels.subarray(i * W * H, (i + 1) * W * H)
+          if (!labels.every(label => label === image[0])) throw new Error('labels of another frame')
+        }
+      },
+    ),
+  )
+})
+
+t.test('memory is bounded too, and one frame always fits', async t => {
+  const buffer = new ReplayBuffer({ horizonMs: 1e9, maxBytes: 3 * 4 * W * H })
+  for (let i = 0; i < 10; i++) buffer.add(frame(i, i))
+  t.same(
+    buffer.frames.map(({ timeMs }) => timeMs),
+    [7, 8, 9],
+  )
+  const tiny = new ReplayBuffer({ horizonMs: 1e9, maxBytes: 1 })
+  tiny.add(frame(1, 1))
+  t.equal(tiny.length, 1)
+})
+
+t.test('mini-batches are uniform over the frames, without the newest that are held out', async t => {
+  const buffer = new ReplayBuffer({ horizonMs: 1e9 })
+  for (let i = 0; i < 10; i++) buffer.add(frame(i, i))
+  const rng = createRng(3)
+  const counts = new Array(10).fill(0)
+  for (let i = 0; i < 4000; i++) {
+    const { labels, size } = buffer.sample(rng, 3, 2)!
+    const ids = Array.from({ length: size }, (_, k) => labels[k * W * H])
+    if (new Set(ids).size !== 3) t.fail(`the same frame twice: ${ids}`)
+    for (const id of ids) counts[id]++
+  }
+  t.same(counts.slice(8), [0, 0])
+  // 12000 draws over 8 frames: 1500 each, standard deviation about 30.
+  t.ok(
+    counts.slice(0, 8).every(count => Math.abs(count - 1500) < 200),
+    counts.join(),
+  )
+  t.equal(buffer.sample(rng, 3, 10), undefined)
+})
+
+t.test('labels of another size are brought to that of the buffer', async t => {
+  const buffer = new ReplayBuffer({ horizonMs: 1e9 })
+  buffer.add(frame(1, 1))
+  buffer.add(frame(2, 2, 8, 6))
+  const { labels, labelHeight, labelWidth } = buffer.sample(createRng(1), 2)!
+  t.same([labelHeight, labelWidth, labels.length], [H, W, 2 * W * H])
+})
+
+t.test('frames that come late take their place; a clock that was set back starts anew', async t => {
+  const buffer = new ReplayBuffer({ horizonMs: 1000 })
+  const times = () => buffer.frames.map(({ timeMs }) => timeMs)
+  for (const time of [10_000, 10_500, 10_200]) buffer.add(frame(1, time))
+  t.same(times(), [10_000, 10_200, 10_500])
+  t.equal(buffer.add(frame(1, 11_100)), 1, 'one was forgotten')
+  t.same(times(), [10_200, 10_500, 11_100])
+  buffer.add(frame(1, 500))
+  t.same(times(), [500], 'frames of the time before must not stay for ever')
+})

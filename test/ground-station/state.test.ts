@@ -1,0 +1,71 @@
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decodeState, encodeState, loadState, type SessionState, saveState } from '@kestrel/ground-station'
+import { createRng, UserError } from '@kestrel/runtime'
+import fc from 'fast-check'
+import t from 'tap'
+
+function state(seed: number, size = 50): SessionState {
+  const rng = createRng(seed)
+  const vector = (length = size) => Float32Array.from({ length }, () => rng.normal())
+  return {
+    layoutDigest: 'ab'.repeat(32),
+    shippedDigest: 'cd'.repeat(32),
+    phase: rng.int(1000),
+    flownVersion: rng.int(1000),
+    issued: rng.int(1000),
+    adamSteps: rng.int(1000),
+    samplingFps: 0.1 + rng.float(),
+    periodS: 10 + rng.int(50),
+    rates: Array.from({ length: rng.int(6) }, () => rng.float()),
+    refusedInRow: rng.int(5),
+    flown: vector(),
+    trained: vector(),
+    m: vector(),
+    v: vector(),
+    step: vector(seed % 2 === 0 ? size : 0),
+    pending: Uint8Array.from({ length: rng.int(100) }, () => rng.int(256)),
+  }
+}
+
+t.test('what is saved is what is loaded', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'kestrel-state-'))
+  const file = join(dir, 'deeper', 'scout-1.session')
+  t.equal(loadState(file), undefined, 'no file yet')
+  for (const seed of [1, 2, 3]) {
+    saveState(file, state(seed))
+    t.same(loadState(file), state(seed))
+  }
+  t.same(readdirSync(join(dir, 'deeper')), ['scout-1.session'], 'nothing is left over')
+})
+
+t.test('a half-written successor does not matter', async t => {
+  const file = join(mkdtempSync(join(tmpdir(), 'kestrel-state-')), 'a.session')
+  saveState(file, state(1))
+  writeFileSync(`${file}.new`, encodeState(state(2)).subarray(0, 100))
+  t.same(loadState(file), state(1))
+  saveState(file, state(3))
+  t.same(loadState(file), state(3))
+})
+
+t.test('damaged, cut and foreign files are one clear error each', async t => {
+  const good = Buffer.from(encodeState(state(2)))
+  fc.assert(
+    fc.property(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), (at, flip, cut) => {
+      const bad = Buffer.from(cut ? good.subarray(0, at) : good)
+      if (!cut) bad[at] ^= flip
+      try {
+        decodeState(bad, 'a.session')
+      } catch (error) {
+        if (error instanceof UserError && error.message.startsWith('a.session cannot be used: ')) return
+        throw error
+      }
+      throw new Error('accepted')
+    }),
+  )
+  const file = join(mkdtempSync(join(tmpdir(), 'kestrel-state-')), 'a.session')
+  writeFileSync(file, readFileSync(import.meta.filename))
+  t.throws(() => loadState(file), { message: /no session state/ })
+  t.throws(() => loadState(mkdtempSync(join(tmpdir(), 'kestrel-state-'))), { message: /cannot be read/ })
+})
