@@ -1,4 +1,5 @@
-export { type Camera, type Frame, openCamera, type Pace } from './camera/camera.js'
+export type { Camera, CameraOptions, Frame, Pace } from './camera/camera.js'
+export { openCamera } from './camera/open.js'
 export { Sampler } from './sampling/sampler.js'
 export { type RunningAgent, startAgent } from './service/agent.js'
 export { agentMain } from './service/cli.js'

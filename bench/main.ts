@@ -1,1 +1,47 @@
-export {}
+import { UserError } from '@kestrel/runtime'
+
+/** One file and one exported function each, loaded when asked for: one bench needs nothing of another. */
+const benches: Record<string, { entry: string; what: string }> = {
+  training: {
+    entry: 'benchTraining',
+    what: 'one training step: time and peak memory, next to PyTorch where it is installed',
+  },
+  inference: {
+    entry: 'benchInference',
+    what: 'camera to label through the agent next to bare session.run, and near swaps of weights',
+  },
+  codec: { entry: 'benchCodec', what: 'bytes of weight updates next to their entropy' },
+}
+
+function help(): string {
+  const lines = Object.entries(benches).map(([name, { what }]) => `  ${name.padEnd(10)} ${what}`)
+  return [
+    'npm run bench -- NAME [options]',
+    '',
+    ...lines,
+    '',
+    'Each prints a table and, as its last line, JSON.',
+  ].join('\n')
+}
+
+async function main([name, ...argv]: string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === 'help') {
+    console.log(help())
+    return name === undefined ? 2 : 0
+  }
+  if (!Object.hasOwn(benches, name)) {
+    console.error(`There is no bench "${name}".\n\n${help()}`)
+    return 2
+  }
+  try {
+    const bench = await import(new URL(`./${name}.js`, import.meta.url).href)
+    await bench[benches[name].entry](argv)
+    return 0
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    console.error(error.message)
+    return 2
+  }
+}
+
+process.exit(await main(process.argv.slice(2)))

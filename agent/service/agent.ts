@@ -38,6 +38,7 @@ export async function startAgent(
   })
   const flight = new FlightModule(config, { student, camera, onFrame: frame => uplink.offer(frame), clock })
   const report = new ReportModule({ student, camera, link, uplink, flight }, tools)
-  const stop = await startModules([student, camera, link, uplink, flight, report], log)
+  // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
+  const stop = await startModules([student, camera, link, report, uplink, flight], log)
   return { finished: flight.finished, stop }
 }

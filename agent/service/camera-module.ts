@@ -1,5 +1,6 @@
 import type { Clock, Log } from '@kestrel/runtime'
-import { type Camera, openCamera } from '../camera/camera.js'
+import type { Camera } from '../camera/camera.js'
+import { openCamera } from '../camera/open.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
 

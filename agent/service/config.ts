@@ -45,7 +45,10 @@ export const agentSchema = z.strictObject({
       minFps: rate.default(0.1).describe('frames/s, least that the ground may ask for'),
       maxFps: rate.default(1).describe('frames/s, most that the ground may ask for'),
     })
-    .refine(({ minFps, maxFps }) => minFps <= maxFps, 'minFps must not be above maxFps')
+    .refine(
+      ({ fps, minFps, maxFps }) => minFps <= fps && fps <= maxFps,
+      'expected minFps ≤ fps ≤ maxFps (their defaults are 0.1, 1 and 1)',
+    )
     .prefault({})
     .describe('which frames the ground learns from'),
   uplink: z

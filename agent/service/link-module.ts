@@ -41,6 +41,7 @@ export class LinkModule implements Module {
   #connection: Connection | undefined
   #parts: UpdateParts | undefined
   #waitingUpdates = 0
+  #stopping = false
   #bytesUp = 0
   #bytesDown = 0
 
@@ -100,6 +101,7 @@ export class LinkModule implements Module {
   async stop(): Promise<void> {
     const connection = this.#connection
     if (connection === undefined) return
+    this.#stopping = true
     if (connection.up) await this.#send('status', this.#status(false))
     await connection.close()
   }
@@ -134,7 +136,9 @@ export class LinkModule implements Module {
           this.#log.warn(`A message of ${name} was refused: ${messageOf(error)}`)
         }
       })
-      .catch(error => this.#log.warn(`The broker refused the subscription to ${name}: ${messageOf(error)}`))
+      .catch(error => {
+        if (!this.#stopping) this.#log.warn(`The broker refused to subscribe ${name}: ${messageOf(error)}`)
+      })
   }
 
   async #onUpdate(update: Update): Promise<void> {

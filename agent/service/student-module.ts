@@ -44,6 +44,7 @@ export class StudentModule implements Module {
     const store = new SlotStore({ folder: join(this.#config.stateDir, 'weights'), student, log: this.#log })
     const { pair, start } = await this.#fly(student, await store.load())
     const decoder = new DecoderThread(student)
+    decoder.start()
     const { width, height } = student.input
     this.#log.info(
       `${student.source}: ${student.classes.length} classes, ${width}x${height}, ${student.parameterCount} parameters`,

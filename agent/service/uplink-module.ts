@@ -72,6 +72,7 @@ export class UplinkModule implements Module {
   }
 
   start(): void {
+    this.#encoder.start()
     const { uplink, stateDir } = this.#config
     const size = sampledSize(this.#camera.camera, this.#student.student.input)
     this.#segmenter = new Segmenter({

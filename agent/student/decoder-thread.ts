@@ -17,15 +17,20 @@ export type DecodeReply =
   | { ok: true; decoded: DecodedUpdate }
   | { ok: false; reason: RefusalReason | undefined; message: string }
 
-/** Verifies updates on a thread of low priority, one at a time. The thread starts with the first update. */
+/** Verifies updates on a thread of low priority, one at a time. */
 export class DecoderThread implements UpdateDecoder {
-  readonly #start: DecoderStart
+  readonly #data: DecoderStart
   #worker: Worker | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(student: Student) {
     const { bytes, source, classes, palette } = student
-    this.#start = { bytes, source, classes: { classes, palette } }
+    this.#data = { bytes, source, classes: { classes, palette } }
+  }
+
+  /** Starts the thread ahead of the first update, which otherwise waits for it. */
+  start(): void {
+    this.#thread()
   }
 
   decode(data: Uint8Array, base: WeightState): Promise<DecodedUpdate> {
@@ -41,23 +46,29 @@ export class DecoderThread implements UpdateDecoder {
   }
 
   #ask(request: DecodeRequest): Promise<DecodedUpdate> {
-    const worker = (this.#worker ??= new Worker(new URL('./decoder-worker.js', import.meta.url), {
-      workerData: this.#start,
-    }))
+    const worker = this.#thread()
     return new Promise((resolve, reject) => {
-      const fail = (error: Error) => {
-        this.#worker = undefined
-        reject(error)
-      }
-      const ended = () => fail(new Error('the thread that verifies updates ended'))
-      worker.once('error', fail).once('exit', ended)
+      const ended = () => reject(new Error('the thread that verifies updates ended'))
+      worker.once('error', reject).once('exit', ended)
       worker.once('message', (reply: DecodeReply) => {
-        worker.off('error', fail).off('exit', ended)
+        worker.off('error', reject).off('exit', ended)
         if (reply.ok) resolve(reply.decoded)
         else if (reply.reason !== undefined) reject(new UpdateRefused(reply.reason, reply.message))
         else reject(new Error(reply.message))
       })
       worker.postMessage(request)
     })
+  }
+
+  /** One that has ended is replaced by a new one. */
+  #thread(): Worker {
+    if (this.#worker !== undefined) return this.#worker
+    const worker = new Worker(new URL('./decoder-worker.js', import.meta.url), { workerData: this.#data })
+    const gone = () => {
+      if (this.#worker === worker) this.#worker = undefined
+    }
+    worker.on('error', gone).on('exit', gone)
+    this.#worker = worker
+    return worker
   }
 }

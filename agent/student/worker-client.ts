@@ -16,9 +16,10 @@ export class WorkerClient {
   constructor(start: WorkerStart) {
     this.#worker = new Worker(new URL('./student-worker.js', import.meta.url), { workerData: start })
     this.#worker.on('message', (reply: WorkerReply) => {
-      const { resolve, reject } = this.#pending.shift()!
-      if (reply.ok) resolve(reply.trials ?? [])
-      else reject(reply.user ? new UserError(reply.error) : new Error(reply.error))
+      // Answers that were under way when the thread was stopped have nobody left to take them.
+      const pending = this.#pending.shift()
+      if (reply.ok) pending?.resolve(reply.trials ?? [])
+      else pending?.reject(reply.user ? new UserError(reply.error) : new Error(reply.error))
     })
     this.#worker.on('error', error => this.#fail(error))
     this.#worker.on('exit', code => this.#fail(new Error(`the student's thread ended (code ${code})`)))

@@ -20,7 +20,7 @@ export class SegmentEncoder {
    */
   readonly encode: SegmentEncode = (images, options) => {
     if (this.#stopped) return Promise.reject(new Error('the segment encoder was stopped'))
-    const worker = (this.#worker ??= this.#start())
+    const worker = (this.#worker ??= this.#thread())
     const id = this.#nextId++
     const job: EncodeJob = { id, images, options }
     // A view into a larger buffer is copied instead: the rest of that buffer is somebody else's.
@@ -36,6 +36,11 @@ export class SegmentEncoder {
     })
   }
 
+  /** Starts the thread ahead of the first segment, which otherwise waits for it. */
+  start(): void {
+    this.#worker ??= this.#thread()
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     const worker = this.#worker
@@ -44,7 +49,7 @@ export class SegmentEncoder {
     await worker?.terminate()
   }
 
-  #start(): Worker {
+  #thread(): Worker {
     const worker = new Worker(new URL('./encode-worker.js', import.meta.url))
     worker.on('message', (answer: EncodeAnswer) => {
       const pending = this.#pending.get(answer.id)

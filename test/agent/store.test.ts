@@ -36,7 +36,7 @@ t.test('gives back the newest weights, in one log line', async t => {
   const loaded = await again.store.load()
   t.equal(loaded.version, 3)
   t.same(loaded.parameters, weights(3).parameters)
-  t.match(again.log.lines, [/version 3 of slot-a/])
+  t.match(again.log.lines, [/Version 3 of slot-a/])
   await again.store.save(weights(4))
   t.equal((await open(folder).store.load()).version, 4)
 })
@@ -89,7 +89,7 @@ t.test('weights that grew from another student, or another shipped model, are no
   const { store } = open(folder)
   await store.load()
   await store.save(weights(1))
-  const other = open(folder, undefined, tinyStudent(2))
+  const other = open(folder, undefined, tinyStudent(3))
   t.equal((await other.store.load()).version, 0)
   t.match(other.log.lines, [/grew from another shipped model/])
   const foreign = open(folder, undefined, { ...student, layoutDigest: new Uint8Array(32) })
@@ -194,12 +194,21 @@ t.test('the steps on a real disk: temporary file, sync, rename, sync of the fold
   const folder = temporaryFolder(t)
   const steps: string[] = []
   const name = (path: string) => path.slice(folder.length + 1) || '.'
+  const note =
+    <Args extends string[]>(step: string, run: (...args: Args) => Promise<void>) =>
+    (...args: Args) => {
+      steps.push([step, ...args.map(name)].join(' '))
+      return run(...args)
+    }
   const files: SlotFiles = {
     read: diskFiles.read,
-    write: (path, chunks) => (steps.push(`write ${name(path)}`), diskFiles.write(path, chunks)),
-    sync: path => (steps.push(`sync ${name(path)}`), diskFiles.sync(path)),
-    rename: (from, to) => (steps.push(`rename ${name(from)} ${name(to)}`), diskFiles.rename(from, to)),
-    syncFolder: path => (steps.push(`sync ${name(path)}`), diskFiles.syncFolder(path)),
+    write(path, chunks) {
+      steps.push(`write ${name(path)}`)
+      return diskFiles.write(path, chunks)
+    },
+    sync: note('sync', diskFiles.sync),
+    rename: note('rename', diskFiles.rename),
+    syncFolder: note('sync', diskFiles.syncFolder),
   }
   const { store } = open(folder, files)
   await store.load()

@@ -1,25 +1,29 @@
 import type { Camera, Frame } from '@kestrel/agent'
 import {
-  buildDeepLab,
   encodeUpdate,
   loadStudent,
   type RgbImage,
   readParameters,
   type Student,
   type UpdateCodec,
+  withParameters,
+  writeOnnx,
 } from '@kestrel/models'
 import { createRng, type Log } from '@kestrel/runtime'
+import { tinyModel } from '../support/students.js'
 
-export const tinyClasses = ['ground', 'sky', 'vehicle', 'tree']
+export const tinySize = { width: 24, height: 16 }
 
-/** A student small enough that a test may load it hundreds of times. */
-export function tinyStudent(seed = 1): Student {
-  const bytes = buildDeepLab({ classes: tinyClasses, width: 64, height: 32, widthMultiplier: 0.25, seed })
-  return loadStudent(bytes, { source: 'tiny.onnx' })
+/** A student small enough that a test may load it hundreds of times; it sees all of its classes in noise. */
+export function tinyStudent(seed = 2): Student {
+  const student = loadStudent(writeOnnx(tinyModel(tinySize)), { source: 'tiny.onnx' })
+  const rng = createRng(`${seed}/tiny`)
+  const parameters = readParameters(student).map(() => rng.normal())
+  return loadStudent(withParameters(student, parameters), { source: 'tiny.onnx' })
 }
 
 /** A picture of noise over a slope. */
-export function testImage(seed: number | string, width = 64, height = 32): RgbImage {
+export function testImage(seed: number | string, width = tinySize.width, height = tinySize.height): RgbImage {
   const rng = createRng(`${seed}/image`)
   const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => (i / height + rng.int(128)) & 255)
   return { width, height, data }

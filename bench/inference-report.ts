@@ -1,0 +1,86 @@
+import { cpus } from 'node:os'
+import { percentile } from '@kestrel/agent'
+import type { Student } from '@kestrel/models'
+
+/** Milliseconds. */
+export interface Latencies {
+  p50: number
+  p99: number
+}
+
+export interface Compared {
+  pipeline: Latencies
+  bare: Latencies
+  /** Of the medians. */
+  ratio: number
+}
+
+export interface FlatOut extends Compared {
+  fps: number
+  bareFps: number
+}
+
+export interface NearSwaps {
+  near: Latencies & { frames: number }
+  steady: Latencies & { frames: number }
+  droppedNear: number
+  droppedSteady: number
+  /** From the bytes of an update to its flight, median. */
+  applyMs: number
+}
+
+export function compare(piped: number[], bare: number[]): Compared {
+  return { pipeline: summarise(piped), bare: summarise(bare), ratio: median(piped) / median(bare) }
+}
+
+export function summarise(values: number[]): Latencies {
+  const sorted = values.slice().sort((a, b) => a - b)
+  return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
+}
+
+export function median(values: number[]): number {
+  return summarise(values).p50
+}
+
+/** The table, and JSON as the last line. */
+export function printInference(
+  setup: { student: Student; threads: number; camera: { width: number; height: number }; swaps: number },
+  results: { fps: number; paced: Compared; flatOut: FlatOut; swaps: NearSwaps },
+): void {
+  const { student, threads, camera, swaps } = setup
+  const { fps, paced, flatOut, swaps: near } = results
+  const row = (name: string, { p50, p99 }: Latencies, rest = '') =>
+    console.log(`${name.padEnd(34)}${p50.toFixed(1).padStart(8)}${p99.toFixed(1).padStart(8)}  ${rest}`)
+  console.log(
+    `${student.source}, ${student.input.width}x${student.input.height}, camera ${camera.width}x${camera.height}, ` +
+      `${threads === 0 ? cpus().length : threads} threads, ${fps} frames/s where the rate is fixed\n`,
+  )
+  console.log(`${'camera to label, ms'.padEnd(34)}${'p50'.padStart(8)}${'p99'.padStart(8)}`)
+  row('bare session.run, fixed rate', paced.bare)
+  row('pipeline, fixed rate', paced.pipeline, `${paced.ratio.toFixed(3)} × bare`)
+  row('bare session.run, full speed', flatOut.bare, `${flatOut.bareFps.toFixed(1)} runs/s`)
+  row(
+    'pipeline, full speed',
+    flatOut.pipeline,
+    `${flatOut.ratio.toFixed(3)} × bare, ${flatOut.fps.toFixed(1)} frames/s`,
+  )
+  const dropped = (count: number) => `${count} frames dropped`
+  row('steady', near.steady, `${near.steady.frames} frames, ${dropped(near.droppedSteady)}`)
+  row(
+    `within 1 s of ${swaps} swaps`,
+    near.near,
+    `${near.near.frames} frames, ${dropped(near.droppedNear)}, update to swap ${near.applyMs.toFixed(0)} ms`,
+  )
+  console.log(
+    JSON.stringify({
+      bench: 'inference',
+      p50RatioToBareRun: Math.max(paced.ratio, flatOut.ratio),
+      framesDroppedBySwaps: near.droppedNear,
+      p99RatioNearSwaps: near.near.p99 / near.steady.p99,
+      fps,
+      paced,
+      flatOut,
+      swaps: near,
+    }),
+  )
+}

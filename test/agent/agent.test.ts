@@ -1,0 +1,190 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type AgentConfig, parseAgentConfig, startAgent } from '@kestrel/agent'
+import {
+  type Connection,
+  decodeEnvelope,
+  decodeSegment,
+  encodeEnvelope,
+  everyDrone,
+  type MemoryConnection,
+  memoryBroker,
+  type Payload,
+  type PayloadInit,
+  topic,
+  type What,
+} from '@kestrel/link'
+import { RealClock } from '@kestrel/runtime'
+import t, { type Test } from 'tap'
+import { waitFor } from '../support/processes.js'
+import { writeScene } from '../support/scene.js'
+import { keptLog, tinyStudent, updateChain } from './support.js'
+
+t.setTimeout(300_000)
+
+const clock = new RealClock()
+const student = tinyStudent()
+type Of<Case extends Payload['case']> = Extract<Payload, { case: Case }>['value']
+
+/** The ground's end of the link, which keeps what it hears. */
+function listen(connection: Connection) {
+  const heard: Payload[] = []
+  for (const what of ['status', 'telemetry', 'segment', 'update-result', 'resync'] as const) {
+    void connection.subscribe(everyDrone(what), (_, bytes) => heard.push(decodeEnvelope(bytes).payload))
+  }
+  const all = <Case extends Payload['case']>(kind: Case) =>
+    heard.flatMap(payload => (payload.case === kind ? [payload.value as Of<Case>] : []))
+  return {
+    all,
+    /** The first message of that kind, from the `from`th on, that satisfies the condition. */
+    hear: <Case extends Payload['case']>(kind: Case, condition = (_: Of<Case>) => true, from = 0) =>
+      waitFor(kind, () => all(kind).slice(from).find(condition), { timeoutS: 60 }),
+    say: (what: What, payload: PayloadInit, id?: Uint8Array) =>
+      connection.publish(topic('kes1', what), encodeEnvelope(payload, { clock, id }), {
+        qos: 1,
+        retain: what === 'control',
+      }),
+  }
+}
+
+function fly(t: Test) {
+  const folder = mkdtempSync(join(tmpdir(), 'kestrel-agent-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const { frames } = writeScene(folder, { seconds: 3, fps: 10, width: 60, height: 40, seed: 1 })
+  const file = join(folder, 'tiny.onnx')
+  writeFileSync(file, student.bytes)
+  const broker = memoryBroker()
+  const log = keptLog()
+  let link: MemoryConnection | undefined
+  return {
+    ground: listen(broker.connect()),
+    log,
+    /** The agent's connection. */
+    link: () => link!,
+    start: (camera: Partial<AgentConfig['camera']> = {}) => {
+      const config = parseAgentConfig({
+        drone: 'kes1',
+        student: file,
+        stateDir: join(folder, 'state'),
+        camera: { source: frames, fps: 10, loop: true, ...camera },
+        sampling: { fps: 5, minFps: 1, maxFps: 10 },
+        uplink: { periodS: 1 },
+        threads: 1,
+      })
+      return startAgent(config, {
+        log,
+        connect: ({ will }) => {
+          link = broker.connect({ will })
+          return link
+        },
+      })
+    },
+  }
+}
+
+t.test('a flight: status, segments, updates, refusals, control, a lost link, and a restart', async t => {
+  const { ground, start, link, log } = fly(t)
+  let agent = await start()
+  t.match(await ground.hear('status'), {
+    online: true,
+    student: 'tiny.onnx',
+    classes: student.classes,
+    parameterCount: student.parameterCount,
+    modelVersion: 0,
+  })
+
+  const segment = await ground.hear('segment')
+  const { width, height, frames, video } = segment
+  t.match(segment, { width: 48, height: 32, sequence: 1n }, 'twice the size of the student')
+  t.equal(
+    (await decodeSegment(video, { codec: 'h264', width, height, frames: frames.length })).length,
+    frames.length,
+  )
+
+  const chain = updateChain(student)
+  const first = chain.next()
+  const id = new Uint8Array(16).fill(7)
+  const update = (version: number, data: Uint8Array): PayloadInit => ({
+    case: 'update',
+    value: { baseVersion: version - 1, version, part: 0, parts: 1, data },
+  })
+  await ground.say('update', update(1, first), id)
+  await ground.say('update', update(1, first), id)
+  t.match(await ground.hear('updateResult'), { applied: true, version: 1, modelDigest: chain.state.digest })
+  await ground.hear('status', ({ modelVersion }) => modelVersion === 1)
+
+  chain.next()
+  await ground.say('update', update(3, chain.next()))
+  t.match(await ground.hear('updateResult', () => true, 1), {
+    applied: false,
+    reason: 'wrong-base',
+    version: 3,
+  })
+  t.match(await ground.hear('resync'), { modelVersion: 1, reason: 'wrong-base' })
+  t.equal(ground.all('updateResult').length, 2, 'a repeated message is taken once')
+
+  await ground.say('control', {
+    case: 'control',
+    value: { samplingFps: 99, updatePeriodS: 0.5, paused: false },
+  })
+  await ground.hear('telemetry', ({ samplingFps, frames }) => samplingFps === 10 && frames > 0n)
+
+  link().cut()
+  await ground.hear('status', ({ online }) => !online)
+  const before = ground.all('segment').length
+  await clock.sleep(2500)
+  t.equal(ground.all('segment').length, before, 'no link, no segments')
+  link().restore()
+  await ground.hear('segment', () => true, before + 2)
+  const sequences = ground.all('segment').map(({ sequence }) => sequence)
+  t.same(
+    sequences,
+    sequences.map((_, i) => BigInt(i + 1)),
+    'none lost, none twice, in order',
+  )
+
+  await agent.stop()
+  t.equal(ground.all('status').at(-1)?.online, false, 'it says goodbye')
+  t.ok(
+    log.lines.some(line => /^info: Flown .* model version 1/.test(line)),
+    log.lines.join('\n'),
+  )
+
+  const statuses = ground.all('status').length
+  agent = await start()
+  t.match(
+    await ground.hear('status', ({ online }) => online, statuses),
+    { modelVersion: 1, modelDigest: ground.all('updateResult')[0].modelDigest },
+    'what it learned is not lost',
+  )
+  await agent.stop()
+  t.notOk(
+    log.lines.some(line => line.startsWith('error')),
+    'no error in the log',
+  )
+})
+
+t.test('the end of the video ends the flight, and every frame that was sampled is sent', async t => {
+  const { ground, start, log } = fly(t)
+  const agent = await start({ loop: false, pace: 'as-fast-as-possible' })
+  await agent.finished
+  await agent.stop()
+  const sent = ground
+    .all('segment')
+    .flatMap(({ frames }) => frames.map(({ sourceIndex }) => Number(sourceIndex)))
+  t.same(
+    sent,
+    Array.from({ length: 15 }, (_, i) => 2 * i),
+    '5 of 10 frames a second, for 3 s',
+  )
+  t.ok(
+    log.lines.some(line => /Flown .* 30 frames labelled, 0 dropped/.test(line)),
+    log.lines.join('\n'),
+  )
+})
+
+t.test('a camera that is not there is one clear error, and nothing is left running', async t => {
+  const { start } = fly(t)
+  await t.rejects(start({ source: '/nowhere.mp4' }), { name: 'UserError', message: /\/nowhere\.mp4/ })
+})

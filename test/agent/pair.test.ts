@@ -1,0 +1,120 @@
+import { DecoderThread, InProcessHost, StudentPair, UpdateApplier } from '@kestrel/agent'
+import { parameterDigest, readParameters, UpdateRefused, withParameters } from '@kestrel/models'
+import { UserError } from '@kestrel/runtime'
+import t, { type Test } from 'tap'
+import { testImage, tinyStudent, updateChain } from './support.js'
+
+// Each pair starts two threads that load ONNX Runtime: seconds on a small, busy machine.
+t.setTimeout(300_000)
+
+const student = tinyStudent()
+
+async function startPair(t: Test) {
+  const pair = await StudentPair.create(student, student.bytes, { threads: 1 })
+  const decoder = new DecoderThread(student)
+  t.teardown(() => Promise.all([pair.stop(), decoder.stop()]))
+  const start = { version: 0, parameters: readParameters(student) }
+  return { pair, applier: new UpdateApplier({ student, host: pair, decoder, start }) }
+}
+
+/** What the weights make of an image, computed in this thread. */
+async function expectedLabels(parameters: Float32Array, seed: number): Promise<Uint8Array> {
+  const host = await InProcessHost.create(student, withParameters(student, parameters))
+  const { data } = await host.label(testImage(seed))
+  await host.release()
+  return data
+}
+
+t.test('labels are those of the weights that fly, before and after a swap', async t => {
+  const { pair, applier } = await startPair(t)
+  const before = applier.parameters
+  t.same((await pair.label(testImage(1))).data, await expectedLabels(before, 1))
+  t.match(await applier.apply(updateChain(student, { share: 0.5 }).next(0.5)), {
+    applied: true,
+    modelVersion: 1,
+  })
+  t.same((await pair.label(testImage(2))).data, await expectedLabels(applier.parameters, 2))
+  t.notSame(
+    await expectedLabels(applier.parameters, 2),
+    await expectedLabels(before, 2),
+    'it makes a difference',
+  )
+})
+
+t.test('every frame is labelled while updates come, by the old weights or the new', async t => {
+  const { pair, applier } = await startPair(t)
+  const chain = updateChain(student, { share: 0.5 })
+  const versions = [await expectedLabels(applier.parameters, 1)]
+  let swapping = true
+  const seen: Uint8Array[] = []
+  const frames = (async () => {
+    while (swapping) seen.push((await pair.label(testImage(1))).data.slice())
+  })()
+  for (let i = 0; i < 10; i++) {
+    t.match(await applier.apply(chain.next(0.5)), { applied: true })
+    versions.push(await expectedLabels(chain.state.parameters, 1))
+  }
+  swapping = false
+  await frames
+  let at = 0
+  for (const labels of seen) {
+    while (at < versions.length && Buffer.compare(versions[at], labels) !== 0) at++
+  }
+  t.ok(at < versions.length, 'no frame of other weights, none out of order')
+  t.ok(seen.length > versions.length, `${seen.length} frames`)
+})
+
+t.test('weights that do not fly: the reason comes back, the old ones fly on', async t => {
+  const { pair, applier } = await startPair(t)
+  const image = testImage(1)
+  const before = (await pair.label(image)).data.slice()
+  await t.rejects(pair.load(Uint8Array.of(1, 2, 3)), UserError)
+  const poisoned = readParameters(student).fill(Number.NaN, 0, 4)
+  await pair.load(withParameters(student, poisoned))
+  t.match(await pair.canary(), { ok: false, detail: /not finite/ })
+  t.match(await applier.apply(Uint8Array.of(1, 2, 3)), { applied: false, reason: 'malformed' })
+  t.same((await pair.label(image)).data, before)
+  t.match(await applier.apply(updateChain(student).next()), { applied: true })
+})
+
+t.test('a model that ONNX Runtime refuses, a second frame at once and a stopped pair are errors', async t => {
+  await t.rejects(StudentPair.create(student, Uint8Array.of(1)), UserError)
+  const { pair } = await startPair(t)
+  const first = pair.label(testImage(1))
+  await t.rejects(pair.label(testImage(1)), /already/)
+  await first
+  await pair.stop()
+  await t.rejects(pair.label(testImage(1)), /stopped/)
+})
+
+t.test('the decoding thread refuses with the reason, and goes on', async t => {
+  const decoder = new DecoderThread(student)
+  t.teardown(() => decoder.stop())
+  const base = { version: 0, parameters: readParameters(student) }
+  await t.rejects(decoder.decode(Uint8Array.of(1), base), UpdateRefused)
+  const chain = updateChain(student)
+  const { parameters, digest } = await decoder.decode(chain.next(), base)
+  t.same(parameterDigest(parameters), chain.state.digest)
+  t.same(digest, chain.state.digest)
+})
+
+t.test(
+  '200 updates in a row: the same weights on both sides, bit for bit, and memory that stays flat',
+  async t => {
+    const { pair, applier } = await startPair(t)
+    const chain = updateChain(student)
+    const rss: number[] = []
+    for (let i = 1; i <= 200; i++) {
+      const result = await applier.apply(chain.next())
+      if (!result.applied || Buffer.compare(result.modelDigest, chain.state.digest) !== 0) {
+        return t.fail(`update ${i}: ${result.reason} ${result.detail}`)
+      }
+      await pair.label(testImage(i))
+      if (i % 50 === 0) rss.push(process.memoryUsage().rss / 1e6)
+    }
+    t.equal(applier.version, 200)
+    t.same(parameterDigest(applier.parameters), chain.state.digest)
+    // The first 50 fill caches; a session that leaked would cost at least a megabyte each.
+    t.ok(rss[3] - rss[0] < 60, `RSS after 50, 100, 150, 200 updates: ${rss.map(Math.round).join(', ')} MB`)
+  },
+)
