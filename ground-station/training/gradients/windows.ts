@@ -38,6 +38,8 @@ export function windowsOf(
   const dilations = intsAttribute(node, 'dilations', [1, 1])
   const pads = intsAttribute(node, 'pads', [0, 0, 0, 0])
   const auto = stringAttribute(node, 'auto_pad', 'NOTSET')
+  // Of ConvTranspose only.
+  const outputPadding = intsAttribute(node, 'output_padding', [0, 0])
   const given = intsAttribute(node, 'output_shape', [])
   const windows = [0, 1].map(i => {
     const window: Window = {
@@ -51,10 +53,11 @@ export function windowsOf(
     }
     if (auto === 'VALID') return { ...window, before: 0, after: 0 }
     if (auto.startsWith('SAME') || given.length > 0) {
-      const total = Math.max(0, reach(window) - window.in)
-      const less = Math.floor(total / 2)
-      window.before = auto === 'SAME_LOWER' ? total - less : less
-      window.after = total - window.before
+      const total = reach(window) + outputPadding[i] - window.in
+      // Where the window is smaller than its stride: pools then crop, convolutions do not.
+      const padded = node.opType.endsWith('Pool') ? total : Math.max(0, total)
+      window.before = Math.trunc((auto === 'SAME_LOWER' ? padded + 1 : padded) / 2)
+      window.after = padded - window.before
     }
     return window
   })

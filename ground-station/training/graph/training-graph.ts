@@ -18,6 +18,7 @@ import { BLOCKED_DOMAIN } from './blocked.js'
 import { type Dialect, Emitter } from './emitter.js'
 import { foldBatchNorm } from './fold-batch-norm.js'
 import { dependents, probe } from './probe.js'
+import { OLDEST_OPSET, OPSET, upgradeGraph } from './upgrade.js'
 
 /** Inputs and outputs that the training graph has besides the parameters, which keep their names. */
 export const names = {
@@ -46,9 +47,6 @@ export interface TrainingGraphOptions {
   batchNorm: 'frozen' | 'batch'
   dialect: Dialect
 }
-
-/** The oldest operator set whose definitions the rules follow (ReduceSum and Squeeze take their axes as inputs). */
-const OLDEST_OPSET = 13
 
 /**
  * Turns a student into a graph that computes the loss and its gradient. Inputs: `names.image` uint8 [B,3,H,W], the
@@ -167,13 +165,15 @@ export function analyse(student: Student, batchNorm: 'frozen' | 'batch'): Analys
   const opsets = Object.fromEntries(
     proto.opsetImport.map(({ domain, version }) => [domain === 'ai.onnx' ? '' : domain, Number(version)]),
   )
-  if (!(opsets[''] >= OLDEST_OPSET)) {
+  const given = opsets['']
+  if (!(given >= OLDEST_OPSET)) {
     throw new UserError(
-      `${source} uses version ${opsets['']} of the ONNX operators; training needs ${OLDEST_OPSET} or newer: ` +
+      `${source} uses version ${given} of the ONNX operators; ${OLDEST_OPSET} is the oldest that is known: ` +
         'export it again with opset 17',
     )
   }
-  const original = proto.graph!
+  const original = upgradeGraph(proto.graph!, given)
+  opsets[''] = Math.max(given, OPSET)
   const folded = batchNorm === 'frozen' ? foldBatchNorm(original) : original
   const parameters = new Set(student.parameters.map(({ name }) => name))
   const changing = dependents(folded, new Set([student.input.name, ...parameters]))
