@@ -32,8 +32,8 @@ Schemes:
   ams              Adaptive Model Streaming; ams:STRATEGY chooses the weights of an update in another way
 
 What it writes to --out:
-  results.json     per scheme mIoU (miouWindow: mean over time of the trailing 10 s; miouSecondHalf; miouVideo), bytes each way
-                   as kbit/s, updates, sampling rate, IoU of each class, mIoU over time; and what is needed to repeat it
+  results.json     per scheme mIoU (miouWindow: mean over time of the trailing 10 s; miouVideo and miouSecondHalf: of all pixels
+                   at once), bytes each way as kbit/s, updates, sampling rate, IoU of each class, mIoU over time; and what is needed to repeat it
   miou.svg         mIoU over time`
 
 /** `kestrel-ground evaluate`: a video through both sides on a virtual clock, next to the schemes of the paper. */

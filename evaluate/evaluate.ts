@@ -113,8 +113,9 @@ async function replay(
   progress: Progress,
 ): Promise<SchemeResult> {
   const startMs = performance.now()
+  const { durationS } = base
   const { classes } = base.student
-  const scorer = new Scorer(classes.length, { windowS: WINDOW_S })
+  const scorer = new Scorer(classes.length, { durationS, windowS: WINDOW_S })
   let scheme: Awaited<ReturnType<SchemeChoice['create']>> | undefined
   let index = 0
   progress.start(choice.name, truth.count)
@@ -129,7 +130,7 @@ async function replay(
     const stats = await scheme!.finish()
     progress.end()
     const wallS = (performance.now() - startMs) / 1000
-    return schemeResult({ score: scorer.score(), stats, classes, durationS: base.durationS, wallS })
+    return schemeResult({ score: scorer.score(), stats, classes, durationS, wallS })
   } finally {
     await scheme?.dispose()
   }

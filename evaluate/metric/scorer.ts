@@ -13,7 +13,7 @@ export interface Score {
   miouWindow: number | undefined
   /** mIoU of one confusion matrix over the whole video. */
   miouVideo: number | undefined
-  /** As `miouWindow`, over the frames of the second half of the time only. */
+  /** mIoU of one confusion matrix over the frames of the second half of the time. */
   miouSecondHalf: number | undefined
   /** Per class, over the whole video; undefined where the class occurs in neither truth nor prediction. */
   perClassIou: (number | undefined)[]
@@ -30,16 +30,23 @@ export class Scorer {
   readonly #windowS: number
   readonly #window: ConfusionMatrix
   readonly #video: ConfusionMatrix
+  readonly #secondHalf: ConfusionMatrix
+  readonly #halfS: number
   readonly #frames: { t: number; matrix: ConfusionMatrix }[] = []
   readonly #series: ScorePoint[] = []
 
-  /** @param options.windowS length of the trailing window, s */
-  constructor(classes: number, options: { windowS?: number } = {}) {
-    const { windowS = 10 } = options
+  /**
+   * @param options.durationS length of the video, s, of which the second half is scored by itself too
+   * @param options.windowS length of the trailing window, s
+   */
+  constructor(classes: number, options: { durationS: number; windowS?: number }) {
+    const { durationS, windowS = 10 } = options
+    this.#halfS = durationS / 2
     this.#classes = classes
     this.#windowS = windowS
     this.#window = new ConfusionMatrix(classes)
     this.#video = new ConfusionMatrix(classes)
+    this.#secondHalf = new ConfusionMatrix(classes)
   }
 
   /**
@@ -55,6 +62,7 @@ export class Scorer {
     this.#frames.push({ t, matrix })
     this.#window.addMatrix(matrix)
     this.#video.addMatrix(matrix)
+    if (t >= this.#halfS) this.#secondHalf.addMatrix(matrix)
     // A nanosecond of tolerance: 10 s at 30 fps is not a whole number of binary fractions.
     while (this.#frames[0].t <= t - this.#windowS + 1e-9) {
       this.#window.subtractMatrix(this.#frames.shift()!.matrix)
@@ -65,14 +73,12 @@ export class Scorer {
   }
 
   score(): Score {
-    const series = this.#series
-    const half = series.length === 0 ? 0 : (series[0].t + series[series.length - 1].t) / 2
     return {
-      miouWindow: mean(series),
+      miouWindow: mean(this.#series),
       miouVideo: this.#video.miou(),
-      miouSecondHalf: mean(series.filter(point => point.t >= half)),
+      miouSecondHalf: this.#secondHalf.miou(),
       perClassIou: this.#video.iou(),
-      series: [...series],
+      series: [...this.#series],
     }
   }
 }

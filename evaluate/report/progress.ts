@@ -6,7 +6,7 @@ export interface Progress {
   start(part: string, total?: number): void
   /** Reports that `done` steps of the part are done. */
   update(done: number): void
-  /** Ends the part. */
+  /** Ends the part, where one has begun. */
   end(): void
 }
 
@@ -34,7 +34,10 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
       bar.start(total ?? 0, 0)
     },
     update: done => bar?.update(done),
-    end: () => bar?.stop(),
+    end() {
+      bar?.stop()
+      bar = undefined
+    },
   }
 }
 

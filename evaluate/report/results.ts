@@ -7,7 +7,7 @@ export interface SchemeResult {
   miouWindow: number | null
   /** mIoU of the whole video's confusion matrix, percent. */
   miouVideo: number | null
-  /** As miouWindow over the second half of the time, percent. */
+  /** mIoU of one confusion matrix over the second half of the time, percent. */
   miouSecondHalf: number | null
   /** Bits that crossed the link per second of video, kbit/s = 1000 bit/s. */
   uplinkKbps: number
