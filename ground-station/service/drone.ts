@@ -9,9 +9,8 @@ const MAX_MESSAGES = 64
 /** One drone as the main thread knows it: what waits for the learner, and when its next phase is due. */
 export class Drone {
   readonly name: string
-  /** Undefined until its status came; a sentence where it cannot be taught here. */
+  /** Why it cannot be taught here, in a sentence. */
   refusal: string | undefined
-  known = false
   online = false
   /** Segments that were dropped because the learner was busy. */
   segmentsDropped = 0
@@ -23,11 +22,27 @@ export class Drone {
   behind = false
   /** What it was last told to do. */
   control = ''
+  /** Its status came, and fits. What comes before waits: after an outage, segments may overtake the status. */
+  #accepted = false
   #messages: Job[] = []
   #segments: Job[] = []
 
   constructor(name: string) {
     this.name = name
+  }
+
+  accept(): void {
+    this.#accepted = true
+    this.refusal = undefined
+  }
+
+  /** It flies something else than what is taught here: nothing of what it sent can be used. */
+  refuse(why: string): void {
+    this.#accepted = false
+    this.refusal = why
+    this.#messages = []
+    this.#segments = []
+    this.newFrames = 0
   }
 
   /** @returns whether an older segment had to go */
@@ -45,6 +60,7 @@ export class Drone {
 
   /** The next job: first what the drone says it flies, then its frames, then a phase on them where one is due. */
   next(nowMs: number): Job | undefined {
+    if (!this.#accepted) return undefined
     const waiting = this.#messages.shift() ?? this.#segments.shift()
     if (waiting !== undefined) return waiting
     return this.newFrames > 0 && nowMs >= this.phaseDueMs ? { kind: 'phase', drone: this.name } : undefined
@@ -52,7 +68,7 @@ export class Drone {
 
   /** When `next` may have a job without anything arriving; undefined if never. */
   get wakeMs(): number | undefined {
-    return this.newFrames > 0 ? this.phaseDueMs : undefined
+    return this.#accepted && this.newFrames > 0 ? this.phaseDueMs : undefined
   }
 }
 

@@ -122,8 +122,8 @@ export class GroundStation {
       this.#handleStatus(drone, payload.value)
       return
     }
-    if (!drone.known || drone.refusal !== undefined) {
-      this.#log.debug(`${name}: ${payload.case} is left aside: ${drone.refusal ?? 'no status yet'}`)
+    if (drone.refusal !== undefined) {
+      this.#log.debug(`${name}: ${payload.case} is left aside: ${drone.refusal}`)
       return
     }
     if (payload.case === 'segment') {
@@ -153,7 +153,7 @@ export class GroundStation {
     const refusal = mismatch(status, this.#learner.student)
     if (refusal !== undefined) {
       if (drone.refusal !== refusal) this.#log.error(`${name} is left aside: ${refusal}`)
-      drone.refusal = refusal
+      drone.refuse(refusal)
       return
     }
     if (!drone.online) {
@@ -161,9 +161,8 @@ export class GroundStation {
         `${name} is here: ${status.student}, version ${status.modelVersion}, software ${status.software}`,
       )
     }
-    drone.refusal = undefined
+    drone.accept()
     drone.online = true
-    drone.known = true
     // What it was told may be lost with a broker that restarted.
     drone.control = ''
     const report = { version: status.modelVersion, digest: status.modelDigest }

@@ -10,6 +10,7 @@ const report = (drone: string): Job => ({
 
 t.test('reports come before segments, segments before a phase that is due', async t => {
   const drone = new Drone('a')
+  drone.accept()
   t.equal(drone.next(0), undefined)
   drone.newFrames = 3
   drone.add(segment('a'))
@@ -29,6 +30,7 @@ t.test('reports come before segments, segments before a phase that is due', asyn
 
 t.test('segments that wait are bounded: the oldest goes, and is counted', async t => {
   const drone = new Drone('a')
+  drone.accept()
   const dropped = Array.from({ length: 11 }, (_, i) => drone.add(segment('a', i)))
   t.same(dropped, [...new Array(8).fill(false), true, true, true])
   t.equal(drone.segmentsDropped, 3)
@@ -38,6 +40,7 @@ t.test('segments that wait are bounded: the oldest goes, and is counted', async 
 
 t.test('drones take turns', async t => {
   const drones = ['a', 'b', 'c'].map(name => new Drone(name))
+  for (const drone of drones) drone.accept()
   for (const drone of drones)
     for (let i = 0; i < (drone.name === 'b' ? 1 : 3); i++) drone.add(segment(drone.name))
   const order: string[] = []
@@ -47,4 +50,17 @@ t.test('drones take turns', async t => {
     turn = found.turn
   }
   t.equal(order.join(''), 'abcacac', 'and the time that one does not use goes to the others')
+})
+
+t.test('what overtakes the status waits for it; what a refused drone sent is forgotten', async t => {
+  const drone = new Drone('a')
+  drone.add(segment('a'))
+  t.equal(drone.next(0), undefined)
+  drone.accept()
+  t.equal(drone.next(0)?.kind, 'segment')
+  drone.add(segment('a'))
+  drone.refuse('it flies another student')
+  t.equal(drone.next(0), undefined)
+  drone.accept()
+  t.equal(drone.next(0), undefined)
 })

@@ -1,0 +1,259 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { groundConfigSchema, type RunningGround, startGround } from '@kestrel/ground-station'
+import {
+  type Connection,
+  connectMqtt,
+  decodeEnvelope,
+  encodeEnvelope,
+  type PayloadInit,
+  topic,
+  type Update,
+  type What,
+} from '@kestrel/link'
+import { applyUpdate, parameterDigest, readParameters } from '@kestrel/models'
+import { parseConfig, RealClock, silentLog } from '@kestrel/runtime'
+import { encode } from 'fast-png'
+import t from 'tap'
+import {
+  colourTeacher,
+  tinyStudent,
+  WORLD,
+  worldClasses,
+  worldImage,
+  worldSegment,
+} from '../support/ground.js'
+
+const clock = new RealClock()
+const student = tinyStudent()
+const bin = join(import.meta.dirname, '../../../ground-station/bin/kestrel-ground.js')
+const FRAMES = 60
+
+/** A folder with a student, and labels of the world. */
+async function writeFiles(): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'kestrel-service-'))
+  writeFileSync(join(dir, 'student.onnx'), student.bytes)
+  mkdirSync(join(dir, 'labels'))
+  writeFileSync(join(dir, 'labels', 'classes.json'), JSON.stringify({ classes: worldClasses }))
+  for (let i = 0; i < FRAMES; i++) {
+    const { data } = await colourTeacher().label(worldImage(i), { sourceIndex: i, captureMs: 0 })
+    writeFileSync(join(dir, 'labels', `${i}.png`), encode({ ...WORLD, channels: 1, depth: 8, data }))
+  }
+  return dir
+}
+
+const ams = { updatePeriodS: 1, iterations: 5, batchSize: 4, fraction: 0.3, alpha: 5e-3, holdOutFraction: 0 }
+
+function start(dir: string, port = 0): Promise<RunningGround> {
+  const config = parseConfig(
+    {
+      listen: { port },
+      student: join(dir, 'student.onnx'),
+      teacher: `labels:${join(dir, 'labels')}`,
+      stateDir: join(dir, 'state'),
+      training: { threads: 1 },
+      ams,
+    },
+    groundConfigSchema,
+    'the test',
+  )
+  return startGround({ config, log: silentLog, onLost: error => t.fail(error.message) })
+}
+
+/** As much of the agent as the ground sees. */
+class FakeDrone {
+  version = 0
+  parameters = readParameters(student)
+  applied: number[] = []
+  refused: string[] = []
+  controls = 0
+  readonly #connection: Connection
+  readonly #name: string
+  #parts: Update[] = []
+
+  constructor(url: string, name: string) {
+    this.#name = name
+    this.#connection = connectMqtt({ url, clientId: `kestrel-${name}`, log: silentLog })
+    this.#connection.subscribe(topic(name, 'control'), () => this.controls++).catch(() => {})
+    this.#connection.subscribe(topic(name, 'update'), (_, bytes) => this.#onUpdate(bytes)).catch(() => {})
+    this.#connection.onState(state => {
+      if (state === 'up') this.sendStatus()
+    })
+  }
+
+  async segment(first: number): Promise<void> {
+    await this.#send('segment', { case: 'segment', value: await worldSegment(first, 4) })
+  }
+
+  sendStatus(): void {
+    const { classes, layoutDigest, parameterCount } = student
+    const model = { modelVersion: this.version, modelDigest: parameterDigest(this.parameters) }
+    const value = { online: true, student: 'student.onnx', classes, layoutDigest, parameterCount, ...model }
+    void this.#send('status', { case: 'status', value })
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  async #send(what: What, payload: PayloadInit): Promise<void> {
+    const message = encodeEnvelope(payload, { clock })
+    await this.#connection.publish(topic(this.#name, what), message, { qos: 1, retain: what === 'status' })
+  }
+
+  #onUpdate(bytes: Uint8Array): void {
+    const { payload } = decodeEnvelope(bytes)
+    if (payload.case !== 'update') return
+    this.#parts.push(payload.value)
+    if (this.#parts.length < payload.value.parts) return
+    const data = Buffer.concat(this.#parts.map(part => part.data))
+    this.#parts = []
+    let reason = ''
+    try {
+      const { version, parameters } = applyUpdate(data, this)
+      this.version = version
+      this.parameters = parameters
+      this.applied.push(version)
+    } catch (error) {
+      reason = (error as { reason: string }).reason
+      this.refused.push(reason)
+    }
+    const model = { modelVersion: this.version, modelDigest: parameterDigest(this.parameters) }
+    const value = { version: payload.value.version, applied: reason === '', reason, ...model }
+    void this.#send('update-result', { case: 'updateResult', value })
+  }
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 6000; i++) {
+    if (condition()) return
+    await clock.sleep(10)
+  }
+  throw new Error(`waited in vain for ${what}`)
+}
+
+t.test(
+  'broker, learner and drone: updates arrive, and go on after both sides restarted',
+  { timeout: 300_000 },
+  async t => {
+    const dir = await writeFiles()
+    let ground = await start(dir)
+    const port = Number(new URL(ground.brokerUrl).port)
+    const drone = new FakeDrone(ground.brokerUrl, 'scout')
+    t.teardown(async () => {
+      await drone.close()
+      await ground.stop()
+    })
+    await until(() => drone.controls > 0, 'control')
+    for (let i = 0; i < 3; i++) {
+      await drone.segment(4 * i)
+      await until(() => drone.applied.length === i + 1, `update ${i + 1}`)
+    }
+    t.same(drone.applied, [1, 2, 3])
+
+    await ground.stop()
+    t.same(readdirSync(join(dir, 'state')), ['scout.session'])
+    ground = await start(dir, port)
+    await drone.segment(12)
+    await until(() => drone.applied.length === 4, 'an update after the restart')
+    t.same(drone.applied, [1, 2, 3, 4], 'the chain goes on where it was')
+    t.same(drone.refused, [])
+
+    // A drone whose store was lost flies the student as shipped.
+    drone.version = 0
+    drone.parameters = readParameters(student)
+    drone.sendStatus()
+    await until(() => drone.applied.length === 5, 'a catch-up')
+    t.equal(drone.applied[4], 5)
+
+    // A ground station whose state is damaged.
+    await ground.stop()
+    writeFileSync(join(dir, 'state', 'scout.session'), 'rubbish')
+    ground = await start(dir, port)
+    await until(() => drone.applied.length === 6, 'a checkpoint')
+    t.ok(drone.applied[5] > 5)
+    await drone.segment(16)
+    await until(() => drone.applied.length === 7, 'an update after that')
+    t.same(drone.refused, [])
+    await drone.close()
+    await ground.stop()
+  },
+)
+
+/** Runs the command line; resolves with its exit code and what it printed. */
+function run(
+  args: string[],
+  onOutput: (output: string, kill: (signal: NodeJS.Signals) => void) => void = () => {},
+) {
+  return new Promise<{ code: number | null; output: string }>(resolve => {
+    const child = spawn(process.execPath, [bin, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    const take = (chunk: Buffer) => {
+      output += chunk
+      onOutput(output, signal => child.kill(signal))
+    }
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    child.on('close', code => resolve({ code, output }))
+  })
+}
+
+t.test('kestrel-ground start: until a signal', { timeout: 120_000 }, async t => {
+  const dir = await writeFiles()
+  const file = join(dir, 'ground.yaml')
+  writeFileSync(
+    file,
+    'listen: { port: 0 }\nstudent: student.onnx\nteacher: labels:labels\ntraining: { threads: 1 }\n',
+  )
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    let sent = false
+    const { code, output } = await run(['start', '--config', file], (text, kill) => {
+      if (sent || !text.includes('drones connect to')) return
+      sent = true
+      kill(signal)
+    })
+    t.equal(code, 0, output)
+    t.match(output, /Teaching .*student\.onnx \(field, sky, car\); drones connect to 127\.0\.0\.1:\d+/)
+    t.match(output, /training state is saved/)
+  }
+})
+
+t.test(
+  'kestrel-ground start: what cannot be used is one message and exit code 2',
+  { timeout: 120_000 },
+  async t => {
+    const dir = await writeFiles()
+    const fails = async (text: string, message: RegExp) => {
+      const file = join(dir, 'ground.yaml')
+      writeFileSync(file, text)
+      const { code, output } = await run(['start', '--config', file])
+      t.equal(code, 2, output)
+      t.match(output, message)
+      t.notMatch(output, / {4}at /, 'no stack')
+    }
+    await fails('student: student.onnx\nteacher: labels:labels\nuplinkKbsp: 3', /did you mean "uplinkKbps"/)
+    await fails('student: none.onnx\nteacher: labels:labels', /Cannot read the model .*none\.onnx/)
+    await fails(
+      'student: student.onnx\nteacher: labels:nothing',
+      /Cannot read the folder of labels .*nothing/,
+    )
+    const other = await start(dir)
+    const { port } = new URL(other.brokerUrl)
+    await fails(
+      `student: student.onnx\nteacher: labels:labels\nlisten: { port: ${port} }`,
+      /Port \d+ .* is in use/,
+    )
+    await other.stop()
+    const { code, output } = await run(['start', '--config', join(dir, 'absent.yaml')])
+    t.equal(code, 2)
+    t.match(output, /Cannot read the configuration .*absent\.yaml/)
+  },
+)
+
+t.test('kestrel-ground config prints every setting', { timeout: 60_000 }, async t => {
+  const { code, output } = await run(['config'])
+  t.equal(code, 0)
+  t.match(output, /updatePeriodS: 10 +# T_update/)
+})
