@@ -71,16 +71,8 @@ const settingsSchema = sessionOptionsSchema.omit({ seed: true }).extend({
         .max(1)
         .default(0.05)
         .describe('share of the parameters that one update changes'),
-      minStrideS: z
-        .number()
-        .positive()
-        .default(8 / 30)
-        .describe('shortest time between sampled frames, s'),
-      maxStrideS: z
-        .number()
-        .positive()
-        .default(64 / 30)
-        .describe('longest time between sampled frames, s'),
+      minStrideS: z.number().positive().default(0.27).describe('shortest time between sampled frames, s'),
+      maxStrideS: z.number().positive().default(2.1).describe('longest time between sampled frames, s'),
       frameKbit: z
         .number()
         .positive()

@@ -7,7 +7,16 @@ import type { Results } from './results.js'
 use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
 
 /** Okabe and Ito's colours: told apart by colour-blind readers too. */
-const colours = ['#999999', '#E69F00', '#56B4E9', '#009E73', '#D55E00', '#0072B2', '#CC79A7', '#000000']
+const colours: Record<string, string> = {
+  none: '#999999',
+  'one-time': '#E69F00',
+  'remote-tracking': '#56B4E9',
+  jit: '#009E73',
+  ams: '#D55E00',
+}
+
+/** For everything else, in turn. */
+const variantColours = ['#0072B2', '#CC79A7', '#000000', '#A6761D', '#7570B3', '#666666']
 
 const fontFamily = 'Arial, Helvetica, Liberation Sans, sans-serif'
 
@@ -24,11 +33,14 @@ export function plotSvg(results: Results): string {
 
 function option(results: Results): Record<string, unknown> {
   const schemes = Object.entries(results.schemes)
+  const variants = schemes.map(([name]) => name).filter(name => !Object.hasOwn(colours, name))
   const values = schemes.flatMap(([, { series }]) =>
     series.flatMap(({ miou }) => (miou === null ? [] : [miou])),
   )
-  const low = Math.max(0, Math.floor((Math.min(...values, 100) - 2) / 10) * 10)
-  const high = Math.min(100, Math.ceil((Math.max(...values, 0) + 2) / 10) * 10)
+  const [least, greatest] = [Math.min(...values, 100), Math.max(...values, 0)]
+  const step = greatest - least > 45 ? 20 : greatest - least > 18 ? 10 : 5
+  const low = Math.max(0, Math.floor((least - 1) / step) * step)
+  const high = Math.min(100, Math.max(low + step, Math.ceil((greatest + 1) / step) * step))
   const font = { fontFamily }
   const axis = {
     nameLocation: 'middle',
@@ -42,7 +54,6 @@ function option(results: Results): Record<string, unknown> {
   return {
     animation: false,
     backgroundColor: '#ffffff',
-    color: colours,
     textStyle: font,
     title: {
       text: 'Segmentation quality over the flight',
@@ -78,14 +89,10 @@ function option(results: Results): Record<string, unknown> {
       max: video.durationS,
       interval: timeStep(video.durationS),
     },
-    yAxis: {
-      ...axis,
-      type: 'value',
-      name: 'mIoU, %',
-      nameGap: 42,
-      min: low,
-      max: high > low ? high : low + 10,
-    },
+    yAxis: { ...axis, type: 'value', name: 'mIoU, %', nameGap: 42, min: low, max: high, interval: step },
+    color: schemes.map(
+      ([name]) => colours[name] ?? variantColours[variants.indexOf(name) % variantColours.length],
+    ),
     series: schemes.map(([name, scheme]) => ({
       name,
       type: 'line',

@@ -15,7 +15,7 @@ import { sendFrame } from './single-frame.js'
  * Just-In-Time (JITNet: Mullapudi et al., ICCV 2019, Algorithm 1; run at the server as AMS' section 4.1 has it). Every
  * `stride` seconds one frame goes up at once. While the student's mIoU on it is below the threshold, it is trained on
  * that frame alone, with momentum, up to 8 iterations; the stride then doubles where the threshold was reached and halves
- * where not, between JITNet's 8 and 64 frames of a 30 fps video. What was trained goes down at once.
+ * where not, between the time of JITNet's 8 and 64 frames at 30 fps. What was trained goes down at once.
  *
  * Assumptions: updates carry the 5 % of the weights that gradient-guided selection gives, as in AMS, since whole models
  * at this rate would be megabits a second; the stride counts time, not frames, so that it means the same at any camera rate.
