@@ -8,7 +8,7 @@ import { VERSION } from './link-module.js'
 /** Exit codes of the agent. */
 const STOPPED = 0
 const FAILED = 1
-const CANNOT_START = 2
+const TO_MEND = 2
 
 /** The command line of the agent. @returns the exit code */
 export async function agentMain(argv: string[]): Promise<number> {
@@ -26,7 +26,7 @@ export async function agentMain(argv: string[]): Promise<number> {
       `
 Begin with agent/agent.example.yaml. The ground station may start first or later, and go away: the drone flies on.
 SIGINT or SIGTERM stops it cleanly, a second one at once.
-Exit code 0: stopped, or the video ended; 1: failed in flight; 2: could not start (the message says why).`,
+Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to mend, the message says what.`,
     )
     .action(async ({ config }: { config: string }) => {
       code = await run(config)
@@ -41,7 +41,7 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: could not star
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     // commander has printed help or its message already.
-    if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? STOPPED : CANNOT_START
+    if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? STOPPED : TO_MEND
     throw error
   }
   return code
@@ -75,7 +75,7 @@ async function run(file: string): Promise<number> {
   } catch (error) {
     if (error instanceof UserError) {
       process.stderr.write(`kestrel-agent: ${error.message}\n`)
-      return CANNOT_START
+      return TO_MEND
     }
     log.error(`Failed: ${error instanceof Error ? error.stack : messageOf(error)}`)
     return FAILED

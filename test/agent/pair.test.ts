@@ -1,7 +1,10 @@
+import { readdirSync } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
 import { DecoderThread, InProcessHost, StudentPair, UpdateApplier } from '@kestrel/agent'
 import { parameterDigest, readParameters, UpdateRefused, withParameters } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
 import t, { type Test } from 'tap'
+import { waitFor } from '../support/processes.js'
 import { testImage, tinyStudent, updateChain } from './support.js'
 
 // Each pair starts two threads that load ONNX Runtime: seconds on a small, busy machine.
@@ -116,5 +119,47 @@ t.test(
     t.same(parameterDigest(applier.parameters), chain.state.digest)
     // The first 50 fill caches; a session that leaked would cost at least a megabyte each.
     t.ok(rss[3] - rss[0] < 60, `RSS after 50, 100, 150, 200 updates: ${rss.map(Math.round).join(', ')} MB`)
+  },
+)
+
+/** Threads of this process that give way to others. */
+function quietThreads(): number {
+  return readdirSync('/proc/self/task').filter(id => {
+    try {
+      return getPriority(Number(id)) > getPriority()
+    } catch {
+      return false // It ended in between.
+    }
+  }).length
+}
+
+/** Whether a priority that was lowered may be raised again, on this machine and by this user. */
+function mayRaise(): boolean {
+  if (process.platform !== 'linux') return false
+  const usual = getPriority()
+  try {
+    setPriority(usual + 1)
+    setPriority(usual)
+    return true
+  } catch {
+    return false
+  }
+}
+
+t.test(
+  'the standby gives way while it loads; once it flies, none of its threads does',
+  { skip: mayRaise() ? false : 'priorities cannot be raised again here (CAP_SYS_NICE)' },
+  async t => {
+    const pair = await StudentPair.create(student, student.bytes, { threads: 3 })
+    t.teardown(() => pair.stop())
+    await pair.label(testImage(1))
+    t.equal(quietThreads(), 0)
+    await pair.load(student.bytes.slice())
+    t.equal(quietThreads(), 3, 'its own thread and two of the pool')
+    await pair.swap()
+    // The one that was relieved gives way while it cleans up; its pool ends.
+    await waitFor('one quiet thread', () => (quietThreads() === 1 ? true : undefined), { timeoutS: 30 })
+    await pair.label(testImage(1))
+    t.equal(quietThreads(), 1)
   },
 )
