@@ -58,12 +58,16 @@ export class Drone {
     return true
   }
 
-  /** The next job: first what the drone says it flies, then its frames, then a phase on them where one is due. */
+  /**
+   * The next job: first what the drone says it flies, then a phase if one is due, then its frames. Frames come last since
+   * labelling can be slower than they arrive, and then there would never be a phase.
+   */
   next(nowMs: number): Job | undefined {
     if (!this.#accepted) return undefined
-    const waiting = this.#messages.shift() ?? this.#segments.shift()
-    if (waiting !== undefined) return waiting
-    return this.newFrames > 0 && nowMs >= this.phaseDueMs ? { kind: 'phase', drone: this.name } : undefined
+    const message = this.#messages.shift()
+    if (message !== undefined) return message
+    if (this.newFrames > 0 && nowMs >= this.phaseDueMs) return { kind: 'phase', drone: this.name }
+    return this.#segments.shift()
   }
 
   /** When `next` may have a job without anything arriving; undefined if never. */

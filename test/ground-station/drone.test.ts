@@ -8,17 +8,21 @@ const report = (drone: string): Job => ({
   report: { version: 0, digest: new Uint8Array(32) },
 })
 
-t.test('reports come before segments, segments before a phase that is due', async t => {
+t.test('reports come before a phase that is due, that before segments', async t => {
   const drone = new Drone('a')
   drone.accept()
   t.equal(drone.next(0), undefined)
   drone.newFrames = 3
   drone.add(segment('a'))
   drone.add(report('a'))
+  const kinds = () => drone.next(0)?.kind
   t.same(
-    [drone.next(0), drone.next(0), drone.next(0)].map(job => job?.kind),
-    ['report', 'segment', 'phase'],
+    [kinds(), kinds(), kinds()],
+    ['report', 'phase', 'phase'],
+    'frames that keep coming do not starve training',
   )
+  drone.phaseDueMs = 5000
+  t.equal(kinds(), 'segment')
   drone.phaseDueMs = 5000
   t.equal(drone.next(4999), undefined)
   t.equal(drone.wakeMs, 5000)
