@@ -43,7 +43,7 @@ export function evaluateCommand(): Command {
       'replay a video through drone and ground on a virtual clock, and compare what adapting is worth',
     )
     .requiredOption('--video <file|dir>', 'a video file, or a folder of frames (then --fps too)')
-    .option('--fps <n>', 'frames a second of a folder of frames', positive)
+    .option('--fps <n>', 'frames a second; a video file has its own', positive)
     .requiredOption('--teacher <labels:DIR|file.onnx>', 'label PNGs with a classes.json, or a large model')
     .requiredOption('--student <file.onnx>', 'the model that the drone flies')
     .option('--schemes <list>', 'what to compare, separated by commas', schemeNames.join(','))

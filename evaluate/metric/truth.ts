@@ -21,6 +21,8 @@ export class TruthStore {
   constructor() {
     this.#folder = mkdtempSync(join(tmpdir(), 'kestrel-truth-'))
     this.#file = openSync(join(this.#folder, 'labels'), 'w+')
+    // Without a name it is gone with the process, however that ends. (Windows keeps the names of open files.)
+    if (process.platform !== 'win32') rmSync(this.#folder, { recursive: true, force: true })
   }
 
   /** Frames held. */
