@@ -3,9 +3,10 @@ import type { Emitter } from '../graph/emitter.js'
 import { type AxisMap, linearMap } from './interpolation.js'
 
 /**
- * After the shift the best class of each logits pixel scores 0. Between pixels with different best classes, one of them still
- * has a quarter of the weight on its 0, so scores above this floor keep exp of the best from vanishing. Classes below it
- * have a probability of less than e^−110 where they are measured, and take no part in the softmax anyway.
+ * Least score that is up-sampled. After the shift the best class of each logits pixel scores 0. Between pixels with different
+ * best classes, one of them has at least a quarter of the weight on its 0, so that above this floor exp never loses the best of
+ * all classes (0.75 · −110 > −87). A class that is further behind has a probability of less than e^−110, which no network
+ * states but one that has come apart; its loss is then too small or too large by a fraction, and finite.
  */
 const FLOOR = -110
 
