@@ -4,10 +4,6 @@
  */
 export class UserError extends Error {
   override readonly name = 'UserError'
-
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options)
-  }
 }
 
 /** The message of anything that was thrown, for log lines. */
