@@ -7,8 +7,11 @@ export interface Module {
   stop(): Promise<void> | void
 }
 
-/** How long one module may take to stop, ms; the rest must not wait for it for ever. */
-const STOP_MS = 15_000
+/**
+ * How long one module may take to stop, ms; the rest must not wait for it for ever. Long enough for the last segment to be encoded
+ * at low priority on a busy board, and within the 90 s that systemd gives.
+ */
+const STOP_MS = 60_000
 
 /**
  * Starts modules in order and stops them in reverse.
