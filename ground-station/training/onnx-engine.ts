@@ -4,14 +4,14 @@ import { checkBatch } from './check-batch.js'
 import type { Batch, EngineOptions, Gradients, TrainingEngine } from './engine.js'
 import { analyse } from './graph/training-graph.js'
 import { countLabelled } from './loss/targets.js'
-import { chooseProvider, dialectOf } from './provider.js'
+import { chooseProvider, dialectOf, type Provider } from './provider.js'
 import { createStep, type Step, type StepOptions } from './step.js'
 
 /**
  * Images that go through the graph at once unless told otherwise. On a CPU one image's activations stay near its
- * caches, and memory stays low.
+ * caches, and memory stays low; a GPU wants more to do at once.
  */
-const MICRO_BATCH = 1
+const MICRO_BATCH: Record<Provider, number> = { cpu: 1, cuda: 4, webgpu: 4 }
 
 /** Training graphs that are kept: one a micro-batch and label size. More than a few at once is no use that we know. */
 const MAX_STEPS = 2
@@ -27,6 +27,10 @@ export async function createOnnxEngine(
   options: EngineOptions = {},
 ): Promise<TrainingEngine> {
   const { provider: requested = 'cpu', log = silentLog, threads = 0, batchNorm = 'frozen' } = options
+  const { microBatch = 1 } = options
+  if (!(Number.isInteger(microBatch) && microBatch >= 1)) {
+    throw new UserError(`microBatch is ${microBatch}; expected a whole number of images, 1 or more`)
+  }
   analyse(student, batchNorm)
   const provider = await chooseProvider(requested, log)
   const dialect = await dialectOf(provider)
@@ -77,40 +81,46 @@ class OnnxEngine implements TrainingEngine {
     return { loss, gradient, ...(batchStatistics && { batchStatistics }) }
   }
 
-  async dispose(): Promise<void> {
-    for (const step of this.#steps.values()) await step.release()
-    this.#steps.clear()
+  dispose(): Promise<void> {
+    return this.#release(0)
   }
 
   /** A step for the next images, of which `left` are left; made where there is none yet. */
-  async #stepFor({ labelHeight, labelWidth, size }: Batch, left: number): Promise<Step> {
-    const { batchNorm } = this.#stepOptions
-    const micro = Math.min(this.#microBatch ?? (batchNorm === 'batch' ? size : MICRO_BATCH), left)
+  async #stepFor(batch: Batch, left: number): Promise<Step> {
+    const { labelHeight, labelWidth, size } = batch
+    const { batchNorm, provider } = this.#stepOptions
+    const micro = Math.min(this.#microBatch ?? (batchNorm === 'batch' ? size : MICRO_BATCH[provider]), left)
     const key = `${micro} ${labelHeight} ${labelWidth}`
-    const known = this.#steps.get(key)
+    let step = this.#steps.get(key)
     this.#steps.delete(key)
-    const step = known ?? (await this.#make(micro, labelHeight, labelWidth))
-    this.#steps.set(`${step.batch} ${labelHeight} ${labelWidth}`, step)
+    if (step === undefined) {
+      await this.#release(MAX_STEPS - 1)
+      try {
+        step = await createStep(this.#student, {
+          ...this.#stepOptions,
+          batch: micro,
+          labelHeight,
+          labelWidth,
+        })
+      } catch (error) {
+        if (!(error instanceof UserError) || micro === 1) throw error
+        // Exported for one image, with that written into its shapes.
+        const { log = silentLog } = this.#options
+        log.info(`The student takes one image at a time, so batches go one by one (${messageOf(error)})`)
+        this.#microBatch = 1
+        return this.#stepFor(batch, left)
+      }
+    }
+    this.#steps.set(key, step)
     return step
   }
 
-  async #make(batch: number, labelHeight: number, labelWidth: number): Promise<Step> {
+  /** Gives back the memory of all but the last `kept` steps. */
+  async #release(kept: number): Promise<void> {
     for (const [key, step] of this.#steps) {
-      if (this.#steps.size < MAX_STEPS) break
+      if (this.#steps.size <= kept) return
       this.#steps.delete(key)
       await step.release()
-    }
-    try {
-      return await createStep(this.#student, { ...this.#stepOptions, batch, labelHeight, labelWidth })
-    } catch (error) {
-      if (!(error instanceof UserError) || batch === 1) throw error
-      // Exported for one image, with that written into its shapes.
-      const { log = silentLog } = this.#options
-      log.info(
-        `The student takes one image at a time, so batches go through it one by one (${messageOf(error)})`,
-      )
-      this.#microBatch = 1
-      return createStep(this.#student, { ...this.#stepOptions, batch: 1, labelHeight, labelWidth })
     }
   }
 }

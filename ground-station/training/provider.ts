@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { execPath } from 'node:process'
+import { fileURLToPath } from 'node:url'
 import { makeModel, makeNode, makeValueInfo, writeOnnx } from '@kestrel/models'
 import type { Log } from '@kestrel/runtime'
 import { BLOCKED_DOMAIN } from './graph/blocked.js'
@@ -27,7 +28,7 @@ export async function chooseProvider(requested: Provider, log: Log): Promise<Pro
  * tried in another one first.
  */
 function tryProvider(provider: Provider): Promise<string> {
-  const script = new URL('./provider-trial.js', import.meta.url).pathname
+  const script = fileURLToPath(new URL('./provider-trial.js', import.meta.url))
   return new Promise(resolve => {
     execFile(execPath, [script, provider], { timeout: TRIAL_MS }, (error, stdout) => {
       const said = stdout.trim()

@@ -300,6 +300,7 @@ t.test('What cannot be trained through is one clear error', async t => {
 
 t.test('Batches of the wrong size and labels that are no class are refused', async t => {
   const student = operatorStudent('Relu')
+  await t.rejects(createEngine(student, { microBatch: 0 }), UserError)
   const engine = await createEngine(student, { threads: 1 })
   const batch = noiseBatch(student, { seed: 13 })
   const parameters = readParameters(student)
