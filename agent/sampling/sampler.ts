@@ -49,7 +49,9 @@ export class Sampler {
     // The frame before the moment is nearer than the one after it when it comes less than half a frame early.
     const early = Math.min(this.#intervalMs, this.#periodMs) / 2
     if (captureMs < this.#dueMs - early) return false
-    if (captureMs < this.#sampledMs + this.#periodMs - this.#intervalMs) return false
+    // Only an early frame can come too close to the last one: a frame after its moment is at least 1/r less one frame later.
+    const tooClose = captureMs < this.#sampledMs + this.#periodMs - this.#intervalMs
+    if (captureMs < this.#dueMs && tooClose) return false
     return this.#take(captureMs, this.#dueMs)
   }
 
