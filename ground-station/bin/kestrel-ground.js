@@ -1,6 +1,12 @@
 #!/usr/bin/env node
-import { configCommand, reportFailure, startCommand } from '@kestrel/ground-station'
+import { existsSync } from 'node:fs'
 import { Command } from 'commander'
+
+if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
+  console.error('kestrel-ground: not built yet; run "npm run build" first')
+  process.exit(2)
+}
+const { configCommand, reportFailure, startCommand } = await import('@kestrel/ground-station')
 
 const program = new Command('kestrel-ground')
   .description('Kestrel on the ground: keeps teaching the students of drones in flight')
