@@ -39,27 +39,41 @@ const conv = fc
     })
   })
 
-const convTranspose = fc
-  .record({
-    kernel: small(1, 3),
-    strides: small(1, 3),
-    dilations: small(1, 2),
-    pads: pads(1),
-    extra: small(0, 1),
-    group: fc.constantFrom(1, 2, 4),
-    perGroup: fc.constantFrom(1, 2),
-    biased: flag,
-  })
-  .map(({ kernel, strides, dilations, pads, extra, group, perGroup, biased }) => {
-    const outputs = group * perGroup
-    // output_padding has to be smaller than the stride or the dilation.
-    const outputPadding = extra.map((value, i) => (value < strides[i] ? value : 0))
-    return operatorStudent('ConvTranspose', {
-      classes: outputs,
-      initializers: [weights('weight', [4, perGroup, ...kernel]), ...bias(biased, outputs)],
-      attributes: { strides, dilations, pads, group, output_padding: outputPadding },
+const convTranspose = (targets: string[]) =>
+  fc
+    .record({
+      kernel: small(1, 3),
+      strides: small(1, 3),
+      dilations: small(1, 2),
+      pads: pads(1),
+      extra: small(0, 1),
+      group: fc.constantFrom(1, 2, 4),
+      perGroup: fc.constantFrom(1, 2),
+      biased: flag,
+      target: fc.constantFrom(...targets),
+      cropped: small(0, 2),
     })
-  })
+    .map(({ kernel, strides, dilations, pads, extra, group, perGroup, biased, target, cropped }) => {
+      const outputs = group * perGroup
+      // output_padding has to be smaller than the stride or the dilation.
+      const outputPadding = extra.map((value, i) => (value < strides[i] ? value : 0))
+      // At most what the kernels reach: beyond that, ONNX Runtime returns memory that it never wrote.
+      const outputShape = cropped.map((less, i) => {
+        const reach = dilations[i] * (kernel[i] - 1) + 1
+        return Math.max(1, strides[i] * (X[i + 1] - 1) + reach + outputPadding[i] - less)
+      })
+      const sizing: Record<string, number[] | string> =
+        target === 'pads'
+          ? { pads }
+          : target === 'output_shape'
+            ? { output_shape: outputShape }
+            : { auto_pad: target }
+      return operatorStudent('ConvTranspose', {
+        classes: outputs,
+        initializers: [weights('weight', [4, perGroup, ...kernel]), ...bias(biased, outputs)],
+        attributes: { strides, dilations, group, output_padding: outputPadding, ...sizing },
+      })
+    })
 
 const batchNormalization = fc.constantFrom(1e-5, 1e-3, 0.1).map(epsilon =>
   operatorStudent('BatchNormalization', {
@@ -427,7 +441,7 @@ const shapeArithmetic = fc.constantFrom('floor', 'where', 'constant').map(kind =
 /** Students around each operator that is trained through, over the combinations of its attributes. */
 export const operatorGraphs: Record<string, fc.Arbitrary<Student>> = {
   Conv: conv,
-  ConvTranspose: convTranspose,
+  ConvTranspose: convTranspose(['pads']),
   BatchNormalization: batchNormalization,
   Gemm: gemm,
   MatMul: matMul,
@@ -468,3 +482,6 @@ export const operatorGraphs: Record<string, fc.Arbitrary<Student>> = {
   Cast: through('Cast', { to: 1 }),
   'shape arithmetic': shapeArithmetic,
 }
+
+/** The other ways to tell a ConvTranspose its size. */
+export const sizedConvTranspose = convTranspose(['output_shape', 'SAME_UPPER', 'SAME_LOWER', 'VALID'])

@@ -3,7 +3,7 @@ import { createRng } from '@kestrel/runtime'
 import fc from 'fast-check'
 import t from 'tap'
 import { runtimeLogits } from '../support/onnx-runtime.js'
-import { operatorGraphs } from '../support/operator-graphs.js'
+import { operatorGraphs, sizedConvTranspose } from '../support/operator-graphs.js'
 import { interpret } from '../support/tfjs.js'
 
 t.setTimeout(180_000)
@@ -11,9 +11,18 @@ t.setTimeout(180_000)
 const BATCH = 2
 
 /** Operators with many combinations of attributes get more graphs. */
-const many = ['Conv', 'ConvTranspose', 'AveragePool', 'MaxPool', 'Resize', 'Slice', 'Pad']
+const many = [
+  'Conv',
+  'ConvTranspose',
+  'sizedConvTranspose',
+  'AveragePool',
+  'MaxPool',
+  'Resize',
+  'Slice',
+  'Pad',
+]
 
-for (const [operator, graphs] of Object.entries(operatorGraphs)) {
+for (const [operator, graphs] of Object.entries({ ...operatorGraphs, sizedConvTranspose })) {
   t.test(`${operator} computes what ONNX Runtime computes`, async t => {
     await fc.assert(
       fc.asyncProperty(graphs, fc.nat(), async (student, seed) => {

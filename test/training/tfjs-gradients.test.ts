@@ -6,7 +6,7 @@ import t from 'tap'
 import { dot, noiseBatch, norm, referenceLoss } from '../support/batches.js'
 import { operatorStudent } from '../support/graphs.js'
 import { runtimeLogits } from '../support/onnx-runtime.js'
-import { operatorGraphs } from '../support/operator-graphs.js'
+import { operatorGraphs, sizedConvTranspose } from '../support/operator-graphs.js'
 import { createTfjsEngine } from '../support/tfjs.js'
 
 t.setTimeout(180_000)
@@ -87,7 +87,7 @@ async function withEngine<T>(
   }
 }
 
-for (const [operator, graphs] of Object.entries(operatorGraphs)) {
+for (const [operator, graphs] of Object.entries({ ...operatorGraphs, sizedConvTranspose })) {
   t.test(`The gradient through ${operator} is the slope of the loss`, async t => {
     await fc.assert(
       fc.asyncProperty(graphs, fc.nat(), async (student, seed) => {
@@ -103,7 +103,10 @@ for (const [operator, graphs] of Object.entries(operatorGraphs)) {
         }
         await checkSlopes(loss, parameters, found.gradient, directions(student, found.gradient, seed))
       }),
-      { numRuns: ['Conv', 'ConvTranspose', 'Resize'].includes(operator) ? 20 : 6, seed: 7 },
+      {
+        numRuns: ['Conv', 'ConvTranspose', 'sizedConvTranspose', 'Resize'].includes(operator) ? 20 : 6,
+        seed: 7,
+      },
     )
     t.pass('slopes agree')
   })
@@ -128,6 +131,14 @@ t.test('BatchNormalization with the statistics of the batch', async t => {
     }
     const loss: Loss = async moved => (await engine.lossAndGradient(batch, moved)).loss
     await checkSlopes(loss, parameters, gradient, directions(student, gradient, 1))
+  })
+  await withEngine(student, { batchNorm: 'batch', microBatch: 2 }, async engine => {
+    const parts = (await engine.lossAndGradient(batch, parameters)).batchStatistics!.get('mean')!
+    await withEngine(student, { batchNorm: 'batch' }, async engine => {
+      const whole = (await engine.lossAndGradient(batch, parameters)).batchStatistics!.get('mean')!
+      const apart = parts.map((mean, c) => Math.abs(mean - whole[c]))
+      t.ok(Math.max(...apart) < 1e-6, 'micro-batches count by their size')
+    })
   })
   await withEngine(student, {}, async engine => {
     t.equal(

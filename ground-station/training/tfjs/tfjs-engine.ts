@@ -8,7 +8,7 @@ import { Interpreter } from './interpreter.js'
 import { crossEntropy } from './loss.js'
 import { loadTensorFlow, type TensorFlow } from './tensorflow.js'
 
-/** Images that go through the graph at once unless told otherwise: as in the ONNX engine. */
+/** Images that go through the graph at once unless told otherwise, as in the ONNX engine; batch statistics take them all. */
 const MICRO_BATCH = 1
 
 /**
@@ -32,19 +32,21 @@ class TfjsEngine implements TrainingEngine {
   readonly #tf: TensorFlow['tf']
   readonly #interpreter: Interpreter
   readonly #variables: Map<string, Variable>
-  readonly #micro: number
+  readonly #micro: number | undefined
   readonly #batchNorm: 'frozen' | 'batch'
   readonly #gradient: Float32Array
-  /** Sums over the micro-batches of a call. */
+  /** Of the call under way: means over its micro-batches, weighted by their share of the images. */
   #statistics = new Map<string, Float32Array>()
+  #share = 1
 
   constructor(student: Student, options: EngineOptions, { tf, provider }: TensorFlow) {
-    const { microBatch = MICRO_BATCH, batchNorm = 'frozen' } = options
+    const { batchNorm = 'frozen' } = options
     this.provider = provider
     this.#student = student
     this.#tf = tf
     // A student that was exported for one image is run on one image.
-    this.#micro = student.input.batch === 'dynamic' ? microBatch : student.input.batch
+    const usual = batchNorm === 'batch' ? undefined : MICRO_BATCH
+    this.#micro = student.input.batch === 'dynamic' ? (options.microBatch ?? usual) : student.input.batch
     this.#batchNorm = batchNorm
     this.#gradient = new Float32Array(student.parameterCount)
     this.#interpreter = new Interpreter(student, {
@@ -65,13 +67,15 @@ class TfjsEngine implements TrainingEngine {
     this.#statistics = new Map()
     const gradient = this.#gradient.fill(0)
     let loss = 0
-    let parts = 0
-    for (let from = 0; from < batch.size; from += this.#micro, parts++) {
-      loss += this.#part(batch, from, Math.min(from + this.#micro, batch.size), norm)
+    const micro = this.#micro ?? batch.size
+    for (let from = 0; from < batch.size; from += micro) {
+      const to = Math.min(from + micro, batch.size)
+      this.#share = (to - from) / batch.size
+      loss += this.#part(batch, from, to, norm)
     }
-    if (this.#batchNorm === 'frozen') return { loss, gradient }
-    for (const sum of this.#statistics.values()) for (let i = 0; i < sum.length; i++) sum[i] /= parts
-    return { loss, gradient, batchStatistics: this.#statistics }
+    return this.#batchNorm === 'frozen'
+      ? { loss, gradient }
+      : { loss, gradient, batchStatistics: this.#statistics }
   }
 
   async dispose(): Promise<void> {
@@ -119,8 +123,8 @@ class TfjsEngine implements TrainingEngine {
   }
 
   #observe(name: string, statistic: Tensor): void {
-    const sum = this.#statistics.get(name) ?? new Float32Array(statistic.size)
-    for (const [i, value] of statistic.dataSync().entries()) sum[i] += value
-    this.#statistics.set(name, sum)
+    const mean = this.#statistics.get(name) ?? new Float32Array(statistic.size)
+    for (const [i, value] of statistic.dataSync().entries()) mean[i] += this.#share * value
+    this.#statistics.set(name, mean)
   }
 }

@@ -56,10 +56,13 @@ function transposedWindows(node: NodeProto, x: Tensor, w: Tensor): [Window, Wind
     const [before, after] = window.pads
     const output = given[i] ?? (auto.startsWith('SAME') ? size * window.stride : undefined)
     if (output === undefined) return { ...window, pads: [before, after - extra[i]] }
-    const total = window.stride * (size - 1) + reach(window) + extra[i] - output
-    const less = Math.floor(total / 2)
-    const first = auto === 'SAME_UPPER' ? less : total - less
-    return { ...window, pads: [first, total - first - extra[i]] }
+    const full = window.stride * (size - 1) + reach(window)
+    const total = Math.max(0, full + extra[i] - output)
+    const first = Math.trunc((auto === 'SAME_UPPER' ? total : total + 1) / 2)
+    return {
+      ...window,
+      pads: [first, given[i] === undefined ? total - first - extra[i] : full - output - first],
+    }
   }) as [Window, Window]
 }
 
