@@ -1,5 +1,6 @@
-import { argmaxUpsampled, type RgbImage, type Student, type StudentRunner, toPlanar } from '@kestrel/models'
+import { argmaxUpsampled, type RgbImage } from '@kestrel/models'
 import { CANARY_FRAMES, type Trial } from './protocol.js'
+import type { StudentSession } from './student-session.js'
 
 export interface CanaryVerdict {
   ok: boolean
@@ -8,17 +9,14 @@ export interface CanaryVerdict {
 }
 
 /** Runs a model on frames and says what came of each. */
-export async function tryFrames(
-  runner: StudentRunner,
-  student: Student,
-  frames: RgbImage[],
-): Promise<Trial[]> {
+export async function tryFrames(session: StudentSession, frames: RgbImage[]): Promise<Trial[]> {
   const trials: Trial[] = []
   for (const frame of frames) {
-    const { data, height, width } = await runner.logits(toPlanar(frame))
+    const { data, height, width } = await session.logits(frame)
     const finite = data.every(Number.isFinite)
     // The arg-max at the logits' own size: a class that fills no cell there is no sign of life.
-    const labels = argmaxUpsampled(data, student.output.classes, height, width, height, width)
+    const classes = data.length / (height * width)
+    const labels = argmaxUpsampled(data, classes, height, width, height, width)
     trials.push({ finite, classes: countClasses(labels) })
   }
   return trials

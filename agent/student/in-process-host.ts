@@ -1,16 +1,17 @@
-import { type LabelMap, type RgbImage, type Student, StudentRunner } from '@kestrel/models'
+import type { LabelMap, RgbImage, Student } from '@kestrel/models'
 import { type CanaryVerdict, judge, RecentFrames, tryFrames } from './canary.js'
 import type { Labeller, StudentHost } from './host.js'
+import { StudentSession } from './student-session.js'
 
 /** A student on the calling thread: for evaluation on a virtual clock, and tests. */
 export class InProcessHost implements StudentHost, Labeller {
   readonly #student: Student
   readonly #threads: number
   readonly #recent: RecentFrames
-  #active: StudentRunner
-  #standby: StudentRunner | undefined
+  #active: StudentSession
+  #standby: StudentSession | undefined
 
-  private constructor(student: Student, active: StudentRunner, threads: number) {
+  private constructor(student: Student, active: StudentSession, threads: number) {
     this.#student = student
     this.#threads = threads
     this.#active = active
@@ -24,7 +25,7 @@ export class InProcessHost implements StudentHost, Labeller {
     options: { threads?: number } = {},
   ): Promise<InProcessHost> {
     const { threads = 0 } = options
-    return new InProcessHost(student, await StudentRunner.create(student, bytes, { threads }), threads)
+    return new InProcessHost(student, await StudentSession.create(student, bytes, { threads }), threads)
   }
 
   async label(image: RgbImage): Promise<LabelMap> {
@@ -36,12 +37,12 @@ export class InProcessHost implements StudentHost, Labeller {
   async load(bytes: Uint8Array): Promise<void> {
     await this.#standby?.release()
     this.#standby = undefined
-    this.#standby = await StudentRunner.create(this.#student, bytes, { threads: this.#threads })
+    this.#standby = await StudentSession.create(this.#student, bytes, { threads: this.#threads })
   }
 
   async canary(): Promise<CanaryVerdict> {
     if (this.#standby === undefined) throw new Error('no model is loaded in standby')
-    return judge(await tryFrames(this.#standby, this.#student, this.#recent.frames), this.#recent.classes)
+    return judge(await tryFrames(this.#standby, this.#recent.frames), this.#recent.classes)
   }
 
   async swap(): Promise<void> {

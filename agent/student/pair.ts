@@ -7,7 +7,7 @@ import { WorkerClient } from './worker-client.js'
  * The two student threads of a drone (DESIGN.md section 5): the active one labels frames, the standby loads, warms and
  * tries new weights at low priority, and then they change roles between two frames.
  *
- * Frames are copied once into shared memory and labels come back in shared memory; only a word crosses between threads.
+ * Frames are copied once into shared memory and labels come back in shared memory; a futex wakes the other side.
  */
 export class StudentPair implements StudentHost, Labeller {
   readonly #student: Student
@@ -44,6 +44,7 @@ export class StudentPair implements StudentHost, Labeller {
     const pair = new StudentPair(student, threads)
     try {
       await pair.#active.request({ kind: 'load', bytes, quiet: false })
+      await pair.#active.request({ kind: 'activate' })
     } catch (error) {
       await pair.stop()
       throw error
@@ -61,7 +62,7 @@ export class StudentPair implements StudentHost, Labeller {
     this.#busy = true
     try {
       this.#frame.set(image.data)
-      await this.#active.request({ kind: 'label' })
+      await this.#active.label()
     } finally {
       this.#busy = false
     }

@@ -14,7 +14,26 @@ export interface WorkerStart {
   labels: SharedArrayBuffer
   /** Up to `CANARY_FRAMES` recent frames, the same layout, one after the other; shared by both workers. */
   recent: SharedArrayBuffer
+  /** The `Signal` words of this worker, int32. */
+  signals: SharedArrayBuffer
 }
+
+/**
+ * Frames do not go by message: a futex in shared memory wakes the other thread in half the time (0.07 ms there and back instead of
+ * 0.15 ms, and 0.4 instead of 3.6 ms in the worst of a hundred).
+ */
+export const Signal = {
+  /** Changes when there is something to do: a frame, or a message in the port. The active worker sleeps on it. */
+  wake: 0,
+  /** Number of the newest frame that waits for labels. */
+  frame: 1,
+  /** Number of the newest frame that has them. The main thread sleeps on it. */
+  done: 2,
+  /** 1 when that frame could not be labelled; a `failure` request tells why. */
+  failed: 3,
+} as const
+
+export const SIGNAL_BYTES = 16
 
 /** How many recent frames new weights are tried on. */
 export const CANARY_FRAMES = 3
@@ -24,12 +43,12 @@ export type WorkerRequest =
   | { kind: 'load'; bytes: Uint8Array; quiet: boolean }
   /** Run on the first `frames` recent frames. */
   | { kind: 'try'; frames: number }
-  /** Take the usual priority: frames come next. */
+  /** Take the usual priority and wait for frames. */
   | { kind: 'activate' }
-  /** Forget the model, with low priority. */
+  /** Forget the model, after the frame in progress, with low priority. */
   | { kind: 'retire' }
-  /** Label the shared frame. */
-  | { kind: 'label' }
+  /** Why the last frame could not be labelled; the answer is an error. */
+  | { kind: 'failure' }
 
 export type WorkerReply =
   | { ok: true; trials?: Trial[] }

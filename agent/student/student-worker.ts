@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { argmaxUpsampled, loadStudent, StudentRunner, toPlanar } from '@kestrel/models'
+import { loadStudent } from '@kestrel/models'
 import { messageOf, UserError } from '@kestrel/runtime'
 import { tryFrames } from './canary.js'
-import type { WorkerReply, WorkerRequest, WorkerStart } from './protocol.js'
+import { Signal, type WorkerReply, type WorkerRequest, type WorkerStart } from './protocol.js'
+import { StudentSession } from './student-session.js'
 import {
   canRestorePriority,
   lowerPriority,
@@ -12,7 +13,7 @@ import {
 } from './thread-priority.js'
 
 // Entry point of a student's thread. ONNX Runtime works synchronously on the thread that calls it, so each of the two
-// students has one of its own; requests are answered one at a time, in order.
+// students has one of its own. In standby it answers messages, one at a time, in order; active, it sleeps until a frame comes.
 
 const port = parentPort!
 const start = workerData as WorkerStart
@@ -20,23 +21,26 @@ const student = loadStudent(start.bytes, { source: start.source, classes: start.
 const { width, height } = student.input
 const image = { width, height, data: new Uint8Array(start.frame) }
 const labels = new Uint8Array(start.labels)
-const planar = new Uint8Array(3 * width * height)
+const signals = new Int32Array(start.signals)
 const mayLower = canRestorePriority()
 
-let runner: StudentRunner | undefined
-/** Threads of the runner's pool that inherited low priority. */
+let session: StudentSession | undefined
+/** Threads of the session's pool that inherited low priority. */
 let quietThreads: number[] = []
+let active = false
+let flight: Promise<void> = Promise.resolve()
+let failure: unknown
 
 /**
- * The runner's own threads are found by looking before and after: whatever else was started meanwhile is none the
+ * The session's own threads are found by looking before and after: whatever else was started meanwhile is none the
  * worse for having the usual priority.
  */
 async function load(bytes: Uint8Array, quiet: boolean): Promise<void> {
-  await runner?.release()
-  runner = undefined
+  await session?.release()
+  session = undefined
   if (quiet && mayLower) lowerPriority()
   const before = threadIds()
-  runner = await StudentRunner.create(student, bytes, { threads: start.threads })
+  session = await StudentSession.create(student, bytes, { threads: start.threads })
   quietThreads = quiet && mayLower ? [...threadIds()].filter(id => !before.has(id)) : []
 }
 
@@ -44,22 +48,51 @@ function activate(): void {
   if (mayLower) restorePriority()
   restoreThreads(quietThreads)
   quietThreads = []
+  active = true
+  flight = fly()
 }
 
 async function retire(): Promise<void> {
+  active = false
+  await flight
   if (mayLower) lowerPriority()
-  await runner?.release()
-  runner = undefined
+  await session?.release()
+  session = undefined
 }
 
-async function label(): Promise<void> {
-  const { data, height: h, width: w } = await loaded().logits(toPlanar(image, planar))
-  argmaxUpsampled(data, student.output.classes, h, w, height, width, labels)
+/** Labels frames until retired. Sleeps between them, but for one turn of the event loop where a message may have come. */
+async function fly(): Promise<void> {
+  // The answer to `activate` goes out first.
+  await turn()
+  while (active) {
+    const seen = Atomics.load(signals, Signal.wake)
+    const frame = Atomics.load(signals, Signal.frame)
+    if (frame !== Atomics.load(signals, Signal.done)) await label(frame)
+    else await turn()
+    if (active) Atomics.wait(signals, Signal.wake, seen)
+  }
 }
 
-function loaded(): StudentRunner {
-  if (runner === undefined) throw new Error('no model is loaded in this worker')
-  return runner
+async function label(frame: number): Promise<void> {
+  let failed = 0
+  try {
+    await loaded().label(image, labels)
+  } catch (error) {
+    failure = error
+    failed = 1
+  }
+  Atomics.store(signals, Signal.failed, failed)
+  Atomics.store(signals, Signal.done, frame)
+  Atomics.notify(signals, Signal.done)
+}
+
+function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+function loaded(): StudentSession {
+  if (session === undefined) throw new Error('no model is loaded in this worker')
+  return session
 }
 
 async function answer(request: WorkerRequest): Promise<WorkerReply> {
@@ -75,7 +108,7 @@ async function answer(request: WorkerRequest): Promise<WorkerReply> {
           height,
           data: new Uint8Array(start.recent, i * bytes, bytes),
         }))
-        return { ok: true, trials: await tryFrames(loaded(), student, frames) }
+        return { ok: true, trials: await tryFrames(loaded(), frames) }
       }
       case 'activate':
         activate()
@@ -83,9 +116,8 @@ async function answer(request: WorkerRequest): Promise<WorkerReply> {
       case 'retire':
         await retire()
         return { ok: true }
-      case 'label':
-        await label()
-        return { ok: true }
+      case 'failure':
+        throw failure
     }
   } catch (error) {
     return { ok: false, error: messageOf(error), user: error instanceof UserError }

@@ -9,12 +9,15 @@ const perThread = process.platform === 'linux'
 const usual = perThread ? getPriority() : 0
 
 /**
- * Gives way to threads of usual priority, as do threads started from here on. Where those leave no gap this one still gets a
- * tenth of a core (weights 110 to 1024): an update must arrive within T_update even where the student never pauses, which at
- * the lowest priority (weight 15) it would not.
+ * Ten steps below the usual: where threads of usual priority leave no gap, one that gives way still gets a tenth of a core
+ * (weights 110 to 1024). An update must arrive within T_update even where the student never pauses, which at the lowest
+ * priority (weight 15) it would not.
  */
+const STEPS = 10
+
+/** Gives way to threads of usual priority, as do threads started from here on. */
 export function lowerPriority(): void {
-  if (perThread) setPriority(Math.max(usual, constants.priority.PRIORITY_BELOW_NORMAL))
+  if (perThread) setPriority(Math.min(constants.priority.PRIORITY_LOW, usual + STEPS))
 }
 
 /**

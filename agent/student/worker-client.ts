@@ -1,20 +1,34 @@
 import { Worker } from 'node:worker_threads'
 import { UserError } from '@kestrel/runtime'
-import type { Trial, WorkerReply, WorkerRequest, WorkerStart } from './protocol.js'
+import {
+  SIGNAL_BYTES,
+  Signal,
+  type Trial,
+  type WorkerReply,
+  type WorkerRequest,
+  type WorkerStart,
+} from './protocol.js'
 
 interface Pending {
   resolve: (trials: Trial[]) => void
   reject: (error: Error) => void
 }
 
+/** Part of ECMAScript 2024 that Node 20 has. */
+const { waitAsync } = Atomics as unknown as {
+  waitAsync(words: Int32Array, index: number, value: number): { value: Promise<string> | string }
+}
+
 /** The main thread's side of one student thread. Answers come in the order of the requests. */
 export class WorkerClient {
   readonly #worker: Worker
+  readonly #signals = new Int32Array(new SharedArrayBuffer(SIGNAL_BYTES))
   #pending: Pending[] = []
   #gone: Error | undefined
 
-  constructor(start: WorkerStart) {
-    this.#worker = new Worker(new URL('./student-worker.js', import.meta.url), { workerData: start })
+  constructor(start: Omit<WorkerStart, 'signals'>) {
+    const workerData: WorkerStart = { ...start, signals: this.#signals.buffer as SharedArrayBuffer }
+    this.#worker = new Worker(new URL('./student-worker.js', import.meta.url), { workerData })
     this.#worker.on('message', (reply: WorkerReply) => {
       // Answers that were under way when the thread was stopped have nobody left to take them.
       const pending = this.#pending.shift()
@@ -36,7 +50,18 @@ export class WorkerClient {
     return new Promise((resolve, reject) => {
       this.#pending.push({ resolve, reject })
       this.#worker.postMessage(request, transfer)
+      this.#wake()
     })
+  }
+
+  /** Labels what lies in the shared frame, in an active worker; one at a time. */
+  async label(): Promise<void> {
+    const before = Atomics.load(this.#signals, Signal.done)
+    Atomics.add(this.#signals, Signal.frame, 1)
+    this.#wake()
+    if (this.#gone === undefined) await waitAsync(this.#signals, Signal.done, before).value
+    if (this.#gone !== undefined) throw this.#gone
+    if (Atomics.load(this.#signals, Signal.failed) !== 0) await this.request({ kind: 'failure' })
   }
 
   async stop(): Promise<void> {
@@ -44,10 +69,17 @@ export class WorkerClient {
     await this.#worker.terminate()
   }
 
+  #wake(): void {
+    Atomics.add(this.#signals, Signal.wake, 1)
+    Atomics.notify(this.#signals, Signal.wake)
+  }
+
   #fail(error: Error): void {
     this.#gone ??= error
     const pending = this.#pending
     this.#pending = []
     for (const { reject } of pending) reject(this.#gone)
+    // Whoever waits for a frame's labels wakes up, and sees.
+    Atomics.notify(this.#signals, Signal.done)
   }
 }
