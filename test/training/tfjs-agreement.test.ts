@@ -3,6 +3,7 @@ import { buildDeepLab, loadStudent, readParameters, readStudentFile, type Studen
 import { createRng, sampleWithoutReplacement } from '@kestrel/runtime'
 import t, { type Test } from 'tap'
 import { noiseBatch, norm, relativeDifference } from '../support/batches.js'
+import { operatorStudent, scalar } from '../support/graphs.js'
 import { needs, sharedPath } from '../support/shared.js'
 
 t.setTimeout(600_000)
@@ -81,6 +82,26 @@ function compareStatistics(t: Test, student: Student, a: Gradients, b: Gradients
   })
   t.ok(Math.max(...worst) < 1e-4, `statistics differ by ${Math.max(...worst)}`)
 }
+
+t.test('At the kinks of an operator both engines take the same side', async t => {
+  const limits = { initializers: [scalar('min', 0), scalar('max', 6)] }
+  const kinked = {
+    Relu: operatorStudent('Relu'),
+    Clip: operatorStudent('Clip', limits),
+    LeakyRelu: operatorStudent('LeakyRelu', { attributes: { alpha: { float: 0.1 } } }),
+    MaxPool: operatorStudent('MaxPool', { attributes: { kernel_shape: [2, 3], pads: [1, 1, 0, 1] } }),
+  }
+  for (const [operator, student] of Object.entries(kinked)) {
+    const batch = noiseBatch(student, { seed: 2, size: 1 })
+    // All weights 0: so is everything that the operator reads.
+    const [onnx, tfjs] = await withBoth(student, {}, async engine => {
+      const found = await engine.lossAndGradient(batch, new Float32Array(student.parameterCount))
+      return found.gradient.slice()
+    })
+    const apart = Math.max(...onnx.map((value, i) => Math.abs(value - tfjs[i])))
+    t.ok(apart < 1e-6, `${operator}: ${apart}`)
+  }
+})
 
 /** K iterations of Adam over fixed batches. */
 async function phase(

@@ -6,8 +6,9 @@ import t from 'tap'
 import { dot, noiseBatch, norm, referenceLoss } from '../support/batches.js'
 import { operatorStudent } from '../support/graphs.js'
 import { runtimeLogits } from '../support/onnx-runtime.js'
-import { operatorGraphs, sizedConvTranspose } from '../support/operator-graphs.js'
+import { operatorGraphs } from '../support/operator-graphs.js'
 import { createTfjsEngine } from '../support/tfjs.js'
+import { sizedConvTranspose } from '../support/window-graphs.js'
 
 t.setTimeout(180_000)
 

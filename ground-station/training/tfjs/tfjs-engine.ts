@@ -67,7 +67,7 @@ class TfjsEngine implements TrainingEngine {
     this.#statistics = new Map()
     const gradient = this.#gradient.fill(0)
     let loss = 0
-    const micro = this.#micro ?? batch.size
+    const micro = Math.max(1, this.#micro ?? batch.size)
     for (let from = 0; from < batch.size; from += micro) {
       const to = Math.min(from + micro, batch.size)
       this.#share = (to - from) / batch.size
