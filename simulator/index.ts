@@ -1,0 +1,1 @@
+export type { GroundHeight, VehicleState } from './vehicle-state.js'
