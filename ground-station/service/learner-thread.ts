@@ -23,6 +23,7 @@ export async function startLearnerThread(options: {
   const post = (message: ToLearner) => worker.postMessage(message)
   let nextId = 0
   let closing: (() => void) | undefined
+  let closed: Promise<void> | undefined
   const student = await new Promise<StudentIdentity>((resolve, reject) => {
     const lost = (error: Error) => {
       reject(error)
@@ -66,14 +67,16 @@ export async function startLearnerThread(options: {
         waiting.set(id, { resolve, reject })
         post({ kind: 'job', id, job })
       }),
-    async close() {
-      Atomics.store(new Int32Array(stop), 0, 1)
-      await new Promise<void>(resolve => {
-        closing = resolve
-        post({ kind: 'close' })
-      })
-      await worker.terminate()
-    },
+    close: () => (closed ??= close()),
+  }
+
+  async function close(): Promise<void> {
+    Atomics.store(new Int32Array(stop), 0, 1)
+    await new Promise<void>(resolve => {
+      closing = resolve
+      post({ kind: 'close' })
+    })
+    await worker.terminate()
   }
 }
 

@@ -9,6 +9,7 @@ import { startLearnerThread } from './learner-thread.js'
 export interface RunningGround {
   /** Where drones connect. */
   brokerUrl: string
+  /** Saves everything and releases it; a second call waits for the first. */
   stop(): Promise<void>
 }
 
@@ -37,14 +38,13 @@ export async function startGround(options: {
     log.info(
       `Teaching ${learner.student.source} (${learner.student.classes.join(', ')}); drones connect to ${where}`,
     )
-    return {
-      brokerUrl,
-      async stop() {
-        await station.stop()
-        await connection.close()
-        await broker?.close()
-      },
+    let stopped: Promise<void> | undefined
+    const stop = async () => {
+      await station.stop()
+      await connection.close()
+      await broker?.close()
     }
+    return { brokerUrl, stop: () => (stopped ??= stop()) }
   } catch (error) {
     await learner.close()
     await broker?.close()

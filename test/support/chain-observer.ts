@@ -27,7 +27,13 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
  * it applied must have been offered, must build on what the drone flew before, and must end in the digest that its header promised.
  */
 export function observeChain(url: string): ChainObserver {
-  const connection = connectMqtt({ url, clientId: 'observer', log: silentLog })
+  const connection = connectMqtt({
+    url,
+    clientId: 'observer',
+    log: silentLog,
+    // A broker that restarts forgets its sessions: what crosses it before the observer is back is unseen.
+    retryMs: { min: 10, max: 50 },
+  })
   const headers = new Map<number, ReturnType<typeof readUpdateHeader>>()
   const parts = new Map<string, Uint8Array[]>()
   let flying: { version: number; digest: string } | undefined
