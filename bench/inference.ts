@@ -244,7 +244,16 @@ async function measureSwaps(setup: {
   const of = (near: boolean) =>
     latencies.filter(({ atMs }) => isNear(atMs) === near).map(({ latencyMs }) => latencyMs)
   const [near, steady] = [of(true), of(false)]
+  // Each swap against the rest right after it: a shared machine changes its speed from one minute to the next.
+  const pairs = spans.flatMap(({ from, to }, i) => {
+    const within = (begin: number, end: number) =>
+      latencies.filter(({ atMs }) => atMs >= begin && atMs <= end).map(({ latencyMs }) => latencyMs)
+    const after = within(to + NEAR_MS, spans[i + 1]?.from ?? Number.POSITIVE_INFINITY)
+    const around = within(Math.min(from, to - NEAR_MS), to + NEAR_MS)
+    return after.length === 0 ? [] : [summarise(around).p99 / summarise(after).p99]
+  })
   return {
+    p99Ratio: median(pairs),
     near: { ...summarise(near), frames: near.length },
     steady: { ...summarise(steady), frames: steady.length },
     droppedNear: camera.drops.filter(isNear).length,

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { type ClassList, type RefusalReason, type Student, UpdateRefused } from '@kestrel/models'
+import { unstarved } from './thread-priority.js'
 import type { DecodedUpdate, UpdateDecoder, WeightState } from './update-decoder.js'
 
 export interface DecoderStart {
@@ -47,7 +48,7 @@ export class DecoderThread implements UpdateDecoder {
 
   #ask(request: DecodeRequest): Promise<DecodedUpdate> {
     const worker = this.#thread()
-    return new Promise((resolve, reject) => {
+    const decoded = new Promise<DecodedUpdate>((resolve, reject) => {
       const ended = () => reject(new Error('the thread that verifies updates ended'))
       worker.once('error', reject).once('exit', ended)
       worker.once('message', (reply: DecodeReply) => {
@@ -58,6 +59,7 @@ export class DecoderThread implements UpdateDecoder {
       })
       worker.postMessage(request)
     })
+    return unstarved(decoded)
   }
 
   /** One that has ended is replaced by a new one. */

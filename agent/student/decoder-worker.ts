@@ -2,16 +2,16 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { loadStudent, UpdateRefused } from '@kestrel/models'
 import { messageOf } from '@kestrel/runtime'
 import type { DecodeReply, DecodeRequest, DecoderStart } from './decoder-thread.js'
-import { lowerPriority } from './thread-priority.js'
+import { idlePriority } from './thread-priority.js'
 import { inProcessDecoder } from './update-decoder.js'
 
 // Entry point of the thread that verifies updates: SHA-256 and entropy decoding of megabytes, which must delay nobody.
 const port = parentPort!
 const { bytes, source, classes } = workerData as DecoderStart
 const decoder = inProcessDecoder(loadStudent(bytes, { source, classes }))
-lowerPriority()
 
 port.on('message', async ({ data, base }: DecodeRequest) => {
+  idlePriority()
   try {
     const decoded = await decoder.decode(data, base)
     // Shared, so that it can come back as the base of the next update without being copied.

@@ -1,6 +1,7 @@
 import type { LabelMap, RgbImage, Student } from '@kestrel/models'
 import { type CanaryVerdict, judge, RecentFrames } from './canary.js'
 import type { Labeller, StudentHost } from './host.js'
+import { unstarved } from './thread-priority.js'
 import { WorkerClient } from './worker-client.js'
 
 /**
@@ -73,14 +74,14 @@ export class StudentPair implements StudentHost, Labeller {
   async load(bytes: Uint8Array): Promise<void> {
     // A standby that failed is nobody's loss; the next update gets a fresh thread.
     if (this.#standby.gone) this.#standby = this.#startWorker()
-    await this.#standby.request({ kind: 'load', bytes, quiet: true }, ownBuffer(bytes))
+    await unstarved(this.#standby.request({ kind: 'load', bytes, quiet: true }, ownBuffer(bytes)))
   }
 
   async canary(): Promise<CanaryVerdict> {
     const before = this.#recent.classes
     this.#recent.held = true
     try {
-      return judge(await this.#standby.request({ kind: 'try', frames: before.length }), before)
+      return judge(await unstarved(this.#standby.request({ kind: 'try', frames: before.length })), before)
     } finally {
       this.#recent.held = false
     }

@@ -6,7 +6,7 @@ import { Signal, type WorkerReply, type WorkerRequest, type WorkerStart } from '
 import { StudentSession } from './student-session.js'
 import {
   canRestorePriority,
-  lowerPriority,
+  idlePriority,
   restorePriority,
   restoreThreads,
   threadIds,
@@ -38,7 +38,7 @@ let failure: unknown
 async function load(bytes: Uint8Array, quiet: boolean): Promise<void> {
   await session?.release()
   session = undefined
-  if (quiet && mayLower) lowerPriority()
+  if (quiet && mayLower) idlePriority()
   const before = threadIds()
   session = await StudentSession.create(student, bytes, { threads: start.threads })
   quietThreads = quiet && mayLower ? [...threadIds()].filter(id => !before.has(id)) : []
@@ -55,7 +55,7 @@ function activate(): void {
 async function retire(): Promise<void> {
   active = false
   await flight
-  if (mayLower) lowerPriority()
+  if (mayLower) idlePriority()
   await session?.release()
   session = undefined
 }

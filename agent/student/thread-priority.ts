@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
+import { endIdle, setIdle } from './scheduler.js'
 
-// On Linux a nice value belongs to a thread, not to a process, and new threads inherit it (setpriority(2), "C library/kernel
+// On Linux niceness and policy belong to a thread, not to a process, and new threads inherit them (setpriority(2), "C library/kernel
 // differences"); pid 0 is the calling thread. Elsewhere it would slow down the whole process, so nothing is done there.
 const perThread = process.platform === 'linux'
 
@@ -10,14 +11,26 @@ const usual = perThread ? getPriority() : 0
 
 /**
  * Ten steps below the usual: where threads of usual priority leave no gap, one that gives way still gets a tenth of a core
- * (weights 110 to 1024). An update must arrive within T_update even where the student never pauses, which at the lowest
- * priority (weight 15) it would not.
+ * (weights 110 to 1024).
  */
 const STEPS = 10
+
+/** How long work may take at idle priority before it gets its tenth of a core, ms: updates must arrive within T_update. */
+const PATIENCE_MS = 1500
 
 /** Gives way to threads of usual priority, as do threads started from here on. */
 export function lowerPriority(): void {
   if (perThread) setPriority(Math.min(constants.priority.PRIORITY_LOW, usual + STEPS))
+}
+
+/**
+ * Takes only what threads of usual priority leave, as do threads started from here on; until `unstarved` loses patience. Where the
+ * system would not let the thread return from there, it gives way like any other.
+ */
+export function idlePriority(): void {
+  const returns = canRestorePriority()
+  lowerPriority()
+  if (returns) setIdle(0)
 }
 
 /**
@@ -37,7 +50,9 @@ export function canRestorePriority(): boolean {
 
 /** Gives the calling thread the usual priority again. @throws Error where the system does not permit it */
 export function restorePriority(): void {
-  if (perThread) setPriority(usual)
+  if (!perThread) return
+  endIdle(0)
+  setPriority(usual)
 }
 
 /** The threads of this process, by kernel id; empty where they cannot be told. */
@@ -50,9 +65,27 @@ export function threadIds(): Set<number> {
 export function restoreThreads(ids: Iterable<number>): void {
   for (const id of ids) {
     try {
+      endIdle(id)
       setPriority(id, usual)
     } catch {
       // It has ended.
     }
+  }
+}
+
+/**
+ * Waits for work that threads of idle priority do. Where others leave them too little, all of them get their tenth of a core.
+ *
+ * @param options.patienceMs how long others may keep them waiting
+ */
+export async function unstarved<T>(work: Promise<T>, options: { patienceMs?: number } = {}): Promise<T> {
+  const { patienceMs = PATIENCE_MS } = options
+  const timer = setTimeout(() => {
+    for (const id of threadIds()) endIdle(id)
+  }, patienceMs)
+  try {
+    return await work
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -1,6 +1,6 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
-import { DecoderThread, InProcessHost, StudentPair, UpdateApplier } from '@kestrel/agent'
+import { DecoderThread, InProcessHost, StudentPair, UpdateApplier, unstarved } from '@kestrel/agent'
 import { parameterDigest, readParameters, UpdateRefused, withParameters } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
 import t, { type Test } from 'tap'
@@ -133,6 +133,19 @@ function quietThreads(): number {
   }).length
 }
 
+/** Threads of this process under SCHED_IDLE (5), by the kernel's own word: the policy is field 41 of proc(5)'s stat. */
+function idleThreads(): number {
+  return readdirSync('/proc/self/task').filter(id => {
+    try {
+      const stat = readFileSync(`/proc/self/task/${id}/stat`, 'utf8')
+      // Field 2, the name in parentheses, may hold spaces; field 3 follows it.
+      return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[41 - 3] === '5'
+    } catch {
+      return false // It ended in between.
+    }
+  }).length
+}
+
 /** Whether a priority that was lowered may be raised again, on this machine and by this user. */
 function mayRaise(): boolean {
   if (process.platform !== 'linux') return false
@@ -156,10 +169,28 @@ t.test(
     t.equal(quietThreads(), 0)
     await pair.load(student.bytes.slice())
     t.equal(quietThreads(), 3, 'its own thread and two of the pool')
+    t.equal(idleThreads(), 3, 'they take only what others leave')
     await pair.swap()
+    t.ok(idleThreads() <= 1, 'none that flies is idle')
     // The one that was relieved gives way while it cleans up; its pool ends.
     await waitFor('one quiet thread', () => (quietThreads() === 1 ? true : undefined), { timeoutS: 30 })
     await pair.label(testImage(1))
     t.equal(quietThreads(), 1)
+  },
+)
+
+t.test(
+  'work at idle priority that others starve gets its share of the core after a while',
+  { skip: mayRaise() ? false : 'priorities cannot be raised again here (CAP_SYS_NICE)' },
+  async t => {
+    const pair = await StudentPair.create(student, student.bytes, { threads: 2 })
+    t.teardown(() => pair.stop())
+    await pair.load(student.bytes.slice())
+    t.equal(idleThreads(), 2)
+    await unstarved(Promise.resolve(), { patienceMs: 1 })
+    t.equal(idleThreads(), 2, 'not where the work was done in time')
+    await unstarved(new Promise(resolve => setTimeout(resolve, 50)), { patienceMs: 1 })
+    t.equal(idleThreads(), 0)
+    t.equal(quietThreads(), 2, 'they still give way')
   },
 )
