@@ -18,6 +18,9 @@ Examples:
   A video, labelled by a large model; is adapting worth it here?
     kestrel-ground evaluate --video flight.mp4 --teacher teacher.onnx --student student.onnx --schemes none,ams --out out/flight
 
+  Two short clips by turns, five times each, as one flight:
+    kestrel-ground evaluate --video cliff.mp4 --concat beach.mp4 --loop 5 --teacher teacher.onnx --student student.onnx …
+
   Which weights should an update carry?
     kestrel-ground evaluate … --schemes ams,ams:random,ams:first-layers,ams:last-layers,ams:full --out out/strategies
 
@@ -43,6 +46,12 @@ export function evaluateCommand(): Command {
       'replay a video through drone and ground on a virtual clock, and compare what adapting is worth',
     )
     .requiredOption('--video <file|dir>', 'a video file, or a folder of frames (then --fps too)')
+    .option('--concat <file|dir...>', 'more footage of the same size, played after it as one flight')
+    .option(
+      '--loop <n>',
+      'play the whole footage so many times: short clips are over before learning shows',
+      count,
+    )
     .option('--fps <n>', 'frames a second; a video file has its own', positive)
     .requiredOption('--teacher <labels:DIR|file.onnx>', 'label PNGs with a classes.json, or a large model')
     .requiredOption('--student <file.onnx>', 'the model that the drone flies')
@@ -103,6 +112,13 @@ function notNegative(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !(value >= 0 && Number.isFinite(value)))
     throw new InvalidArgumentError('expected a number, 0 or more.')
+  return value
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (!(Number.isSafeInteger(value) && value >= 1 && value <= 1000))
+    throw new InvalidArgumentError('expected a whole number from 1 to 1000.')
   return value
 }
 

@@ -19,6 +19,10 @@ const WINDOW_S = 10
 export interface EvaluateOptions {
   /** Video file, or folder of frames. */
   video: string
+  /** More of them, of the same size, played after the first as one flight. */
+  concat?: string[]
+  /** How often the whole footage is played. */
+  loop?: number
   /** Frames a second of a folder. */
   fps?: number
   /** `labels:DIR` or FILE.onnx. */
@@ -50,7 +54,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
   const student = readStudentFile(options.student)
   const { threads } = settings.training
   const teacher = await openTeacher(options.teacher, { studentClasses: student.classes, threads, log })
-  const source: FootageOptions = { source: options.video, fps: options.fps, log }
+  const source = footageOptions(options, log)
   const engine = sharedEngine(student, settings, log)
   let truth: TruthStore | undefined
   try {
@@ -85,7 +89,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
       seed,
       delayS,
       settings: flattenSettings(settings),
-      video: { source: options.video, ...footage },
+      video: { source: source.sources.join(', '), ...footage },
       teacher: { source: options.teacher, labelsSha256: truth.digest(), ...truth.size },
       student: {
         source: options.student,
@@ -104,6 +108,19 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
   }
 }
 
+function footageOptions(
+  { video, concat = [], loop, fps, teacher }: EvaluateOptions,
+  log: Log,
+): FootageOptions {
+  if (concat.length > 0 && teacher.startsWith('labels:')) {
+    throw new UserError(
+      `--concat joins ${concat.length + 1} videos, but the labels of a folder belong to one: join the folders first, ` +
+        'or let a model be the teacher',
+    )
+  }
+  return { sources: [video, ...concat], repeat: loop, fps, log }
+}
+
 /** Plays the whole video through one scheme. */
 async function replay(
   choice: SchemeChoice,
@@ -117,14 +134,17 @@ async function replay(
   const { classes } = base.student
   const scorer = new Scorer(classes.length, { durationS, windowS: WINDOW_S })
   let scheme: Awaited<ReturnType<SchemeChoice['create']>> | undefined
+  const total = truth.count * (source.repeat ?? 1)
   let index = 0
-  progress.start(choice.name, truth.count)
+  progress.start(choice.name, total)
   try {
     for await (const { frame, t, clock } of play(source)) {
-      if (index >= truth.count) throw new UserError(`${source.source} changed while it was being evaluated`)
+      if (index >= total) {
+        throw new UserError(`${source.sources.join(', ')} changed while it was being evaluated`)
+      }
       scheme ??= await choice.create({ ...base, clock })
       const labels = await scheme.onFrame(frame)
-      scorer.add(t, truth.read(index++).data, labels.data)
+      scorer.add(t, truth.read(index++ % truth.count).data, labels.data)
       progress.update(index)
     }
     const stats = await scheme!.finish()
