@@ -11,6 +11,7 @@ const benches: Record<string, { entry: string; what: string }> = {
     what: 'camera to label through the agent next to bare session.run, and near swaps of weights',
   },
   codec: { entry: 'benchCodec', what: 'bytes of weight updates next to their entropy' },
+  render: { entry: 'benchRender', what: 'a frame of the simulated camera on one core' },
 }
 
 function help(): string {

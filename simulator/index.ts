@@ -1,3 +1,7 @@
+export { SimCamera } from './camera/sim-camera.js'
 export { type Flight, type FlightOptions, planFlight } from './mission/plan.js'
 export { type Mission, type MissionItem, missionSchema } from './mission/schema.js'
+export { loadScenario, openFlight, type Scenario, scenarioNames, scenarioSchema } from './scenario.js'
 export type { GroundHeight, VehicleState } from './vehicle-state.js'
+export { aerialClasses, aerialPalette } from './world/classes.js'
+export { World } from './world/world.js'
