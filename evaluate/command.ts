@@ -45,7 +45,10 @@ export function evaluateCommand(): Command {
     .description(
       'replay a video through drone and ground on a virtual clock, and compare what adapting is worth',
     )
-    .requiredOption('--video <file|dir>', 'a video file, or a folder of frames (then --fps too)')
+    .requiredOption(
+      '--video <file|dir>',
+      'a video file, a folder of frames (then --fps too), or sim:SCENARIO?fps=2',
+    )
     .option('--concat <file|dir...>', 'more footage of the same size, played after it as one flight')
     .option(
       '--loop <n>',
@@ -53,7 +56,10 @@ export function evaluateCommand(): Command {
       count,
     )
     .option('--fps <n>', 'frames a second; a video file has its own', positive)
-    .requiredOption('--teacher <labels:DIR|file.onnx>', 'label PNGs with a classes.json, or a large model')
+    .requiredOption(
+      '--teacher <labels:DIR|file.onnx>',
+      'label PNGs with a classes.json, a large model, or labels:sim',
+    )
     .requiredOption('--student <file.onnx>', 'the model that the drone flies')
     .option('--schemes <list>', 'what to compare, separated by commas', schemeNames.join(','))
     .option('--set <key=value...>', 'change a setting (list below)')

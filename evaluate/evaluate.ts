@@ -3,6 +3,7 @@ import { cpus, type as osType, release, totalmem } from 'node:os'
 import { createEngine, openTeacher, type TrainingEngine } from '@kestrel/ground-station'
 import { readStudentFile, type Student } from '@kestrel/models'
 import { type Log, silentLog, UserError } from '@kestrel/runtime'
+import { isSimSource } from '@kestrel/simulator'
 import { type FootageOptions, labelFootage, play } from './footage.js'
 import { Scorer } from './metric/scorer.js'
 import type { TruthStore } from './metric/truth.js'
@@ -53,7 +54,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
   const choices = chooseSchemes(options.schemes)
   const student = readStudentFile(options.student)
   const { threads } = settings.training
-  const teacher = await openTeacher(options.teacher, { studentClasses: student.classes, threads, log })
+  const spec = options.teacher === 'labels:sim' ? `labels:${simulated(options.video)}` : options.teacher
+  const teacher = await openTeacher(spec, { studentClasses: student.classes, threads, log })
   const source = footageOptions(options, log)
   const engine = sharedEngine(student, settings, log)
   let truth: TruthStore | undefined
@@ -106,6 +108,14 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
     await engine.dispose()
     await teacher.release()
   }
+}
+
+/** The video, where it is a simulated flight: only that one knows its own labels. */
+function simulated(video: string): string {
+  if (isSimSource(video)) return video
+  throw new UserError(
+    `labels:sim are the exact labels of a simulated flight, but the video is ${video}: expected sim:SCENARIO`,
+  )
 }
 
 function footageOptions(

@@ -37,7 +37,7 @@ export interface Camera {
 export type Pace = 'real-time' | 'as-fast-as-possible'
 
 export interface CameraOptions {
-  /** A video file, or a folder of frames. */
+  /** A video file, a folder of frames, or `sim:SCENARIO`. */
   source: string
   /** Frames a second; needed for a folder, taken from the file otherwise. */
   fps?: number

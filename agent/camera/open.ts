@@ -1,12 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { messageOf, UserError } from '@kestrel/runtime'
+import { isSimSource } from '@kestrel/simulator'
 import type { Camera, CameraOptions } from './camera.js'
 import { openFile } from './file.js'
 import { openFolder } from './folder.js'
 import { PacedCamera } from './paced.js'
+import { openSim } from './sim.js'
 
 /**
- * Opens whatever `source` names: a folder of frames or a video file.
+ * Opens whatever `source` names: a folder of frames, a video file or a simulated flight (`sim:SCENARIO`).
  *
  * @throws UserError that says what is wrong with the source and what to do
  */
@@ -15,12 +17,13 @@ export async function openCamera(options: CameraOptions): Promise<Camera> {
   if (fps !== undefined && !(fps > 0 && Number.isFinite(fps))) {
     throw new UserError(`The camera's fps is ${fps}: expected frames a second, above 0`)
   }
+  if (isSimSource(source)) return new PacedCamera(openSim(source), { pace, loop, clock, log })
   let isFolder: boolean
   try {
     isFolder = (await stat(source)).isDirectory()
   } catch (cause) {
     throw new UserError(
-      `There is no camera source ${source} (${messageOf(cause)}): give a video file or a folder of frames`,
+      `There is no camera source ${source} (${messageOf(cause)}): give a video file, a folder of frames or sim:SCENARIO`,
       { cause },
     )
   }

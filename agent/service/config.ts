@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { checkDroneName } from '@kestrel/link'
 import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
+import { isSimSource } from '@kestrel/simulator'
 import { z } from 'zod'
 
 const rate = z.number().positive().max(1000)
@@ -30,7 +31,10 @@ export const agentSchema = z.strictObject({
     .describe('folder that keeps the learned weights and unsent segments over restarts'),
   camera: z
     .strictObject({
-      source: z.string().min(1).describe('a video file, or a folder of frames'),
+      source: z
+        .string()
+        .min(1)
+        .describe('a video file, a folder of frames, or sim:SCENARIO (a simulated flight)'),
       fps: rate.optional().describe('frames/s; needed for a folder, taken from the file otherwise'),
       pace: z
         .enum(['real-time', 'as-fast-as-possible'])
@@ -100,6 +104,11 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
     ...config,
     student: resolve(folder, config.student),
     stateDir: resolve(folder, config.stateDir),
-    camera: { ...config.camera, source: resolve(folder, config.camera.source) },
+    camera: {
+      ...config.camera,
+      source: isSimSource(config.camera.source)
+        ? config.camera.source
+        : resolve(folder, config.camera.source),
+    },
   }
 }

@@ -20,7 +20,10 @@ export const groundConfigSchema = z.strictObject({
     .optional()
     .describe('URL of an MQTT broker to use instead of the embedded one'),
   student: z.string().min(1).describe('the student, FILE.onnx; the same file as on the drone'),
-  teacher: z.string().min(1).describe('the teacher: FILE.onnx (with FILE.json) or labels:DIR'),
+  teacher: z
+    .string()
+    .min(1)
+    .describe('the teacher: FILE.onnx (with FILE.json), labels:DIR or labels:sim:SCENARIO'),
   stateDir: z.string().min(1).default('state').describe('folder that keeps the training state of each drone'),
   training: z
     .strictObject({
@@ -68,8 +71,10 @@ export function loadGroundConfig(file: string): GroundConfig {
     ...config,
     student: from(config.student),
     stateDir: from(config.stateDir),
-    teacher: config.teacher.startsWith('labels:')
-      ? `labels:${from(config.teacher.slice('labels:'.length))}`
-      : from(config.teacher),
+    teacher: config.teacher.startsWith('labels:sim:')
+      ? config.teacher
+      : config.teacher.startsWith('labels:')
+        ? `labels:${from(config.teacher.slice('labels:'.length))}`
+        : from(config.teacher),
   }
 }

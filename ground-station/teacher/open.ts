@@ -1,12 +1,14 @@
 import { type Log, UserError } from '@kestrel/runtime'
 import { openLabelFolder } from './labels.js'
 import { openOnnxTeacher } from './onnx.js'
+import { openSimLabels } from './sim.js'
 import type { Teacher } from './teacher.js'
 
 /**
  * Opens a teacher.
  *
- * @param spec `labels:DIR`, a folder of label PNGs with a classes.json, or FILE.onnx with FILE.json beside it
+ * @param spec `labels:DIR`, a folder of label PNGs with a classes.json, `labels:sim:SCENARIO`, the exact labels of a
+ *   simulated flight, or FILE.onnx with FILE.json beside it
  * @param options.studentClasses names of the student's classes; the teacher's labels are mapped to them by name
  * @param options.threads that an ONNX teacher computes with; 0 leaves it to ONNX Runtime (all cores)
  * @throws UserError that names the file, what is wrong with it and what belongs there
@@ -15,6 +17,7 @@ export async function openTeacher(
   spec: string,
   options: { studentClasses: string[]; threads?: number; log: Log },
 ): Promise<Teacher> {
+  if (spec.startsWith('labels:sim:')) return openSimLabels(spec.slice('labels:'.length), options)
   if (spec.startsWith('labels:')) return openLabelFolder(spec.slice('labels:'.length), options)
   if (spec.toLowerCase().endsWith('.onnx')) return openOnnxTeacher(spec, options)
   throw new UserError(`The teacher is "${spec}": expected labels:DIR (a folder of label PNGs) or FILE.onnx`)

@@ -1,0 +1,54 @@
+import { Worker } from 'node:worker_threads'
+import type { LabelMap, RgbImage } from '@kestrel/models'
+import type { Scenario } from '../scenario.js'
+
+export interface RenderStart {
+  scenario: Scenario
+  width: number
+  height: number
+}
+
+export interface RenderReply {
+  image?: RgbImage
+  labels?: LabelMap
+  error?: string
+}
+
+/** A simulated camera on a thread of its own: a frame takes tens of milliseconds, and a new stretch of land some seconds. */
+export class RenderThread {
+  readonly #worker: Worker
+  #waiting: {
+    resolve: (frame: { image: RgbImage; labels: LabelMap }) => void
+    reject: (error: Error) => void
+  }[] = []
+  #ended: Error | undefined
+
+  constructor(start: RenderStart) {
+    this.#worker = new Worker(new URL('./render-worker.js', import.meta.url), { workerData: start })
+    this.#worker.on('message', ({ image, labels, error }: RenderReply) => {
+      const waiting = this.#waiting.shift()
+      if (image !== undefined && labels !== undefined) waiting?.resolve({ image, labels })
+      else waiting?.reject(new Error(error))
+    })
+    this.#worker.on('error', error => this.#end(error))
+    this.#worker.on('exit', () => this.#end(new Error('the renderer was stopped')))
+  }
+
+  /** The frame of a moment, s since the start of the scenario; frames come in the order in which they were asked for. */
+  render(timeS: number): Promise<{ image: RgbImage; labels: LabelMap }> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#worker.postMessage(timeS)
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#ended)
+  }
+}
