@@ -15,6 +15,9 @@ export function statusText(text: string, severity: common.MavSeverity = MavSever
   return message(common.StatusText, { severity, text: text.slice(0, 50), id: 0, chunkSeq: 0 })
 }
 
+/** What every connection hears first: no ground station should take it for a real vehicle. */
+export const greeting = statusText('Kestrel simulator, speaking as ArduCopter V4.5.7')
+
 const names: Record<number, string> = {
   16: 'WP',
   19: 'LoiterTime',
@@ -28,9 +31,7 @@ const names: Record<number, string> = {
  * 20 times a second.
  */
 export function announcementsOf(flight: Flight, plan: Plan): Announcement[] {
-  const all: Announcement[] = [
-    { timeS: 0, data: statusText('Kestrel simulator, speaking as ArduCopter V4.5.7') },
-  ]
+  const all: Announcement[] = []
   const say = (timeS: number, text: string, severity?: common.MavSeverity) =>
     all.push({ timeS, data: statusText(text, severity) })
   const begin = (timeS: number, item: number) => {

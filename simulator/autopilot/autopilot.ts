@@ -1,6 +1,6 @@
 import type { Clock, Log } from '@kestrel/runtime'
 import type { Flight } from '../mission/plan.js'
-import { type Announcement, announcementsOf } from './announcements.js'
+import { type Announcement, announcementsOf, greeting } from './announcements.js'
 import type { Home } from './geodesy.js'
 import { Peer } from './peer.js'
 import { Serial } from './serial.js'
@@ -96,14 +96,13 @@ class Switchboard implements Exchange {
 
   opened(line: Line, name: string) {
     this.#log.info(`MAVLink to ${name}`)
-    this.#peers.set(
-      line,
-      new Peer(
-        this.#vehicle,
-        frame => line.write(frame),
-        () => this.#wake.abort(),
-      ),
+    const peer = new Peer(
+      this.#vehicle,
+      frame => line.write(frame),
+      () => this.#wake.abort(),
     )
+    this.#peers.set(line, peer)
+    peer.send(greeting)
     this.#wake.abort()
   }
 

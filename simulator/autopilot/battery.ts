@@ -29,9 +29,10 @@ export class Battery {
   at(timeS: number): Charge {
     const t = Math.max(timeS, 0)
     const currentA = currentOf(this.#flight.stateAt(t))
-    const last = this.#drawn.length - 1
-    const second = Math.min(Math.floor(t), last)
-    const consumedMah = this.#drawn[second] + ((t - second) * currentA) / 3.6
+    const second = Math.min(Math.floor(t), this.#drawn.length - 2)
+    const [before, after] = [this.#drawn[second], this.#drawn[second + 1]]
+    // Beyond the end of the flight it goes on as in its last second, standing.
+    const consumedMah = before + (t - second) * (after - before)
     const left = Math.max(0, 1 - consumedMah / capacityMah)
     // Open-circuit voltage of a cell: nearly straight, steeper at both ends.
     const cell =

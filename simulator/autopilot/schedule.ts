@@ -3,6 +3,8 @@ import { defaultHz, telemetry } from './telemetry.js'
 
 /** No message is sent more often than this, ms; ArduPilot has such a cap too, set by its main loop. */
 const shortestMs = 10
+/** Nor less often: MESSAGE_INTERVAL tells microseconds in an int32. */
+const longestMs = 2_000_000
 
 /** Which message is due when on one connection: everybody can ask for rates of their own. */
 export class Schedule {
@@ -33,7 +35,7 @@ export class Schedule {
   ask(id: number, intervalMs: number, nowMs: number): boolean {
     if (!telemetry.has(id) || Number.isNaN(intervalMs)) return false
     if (intervalMs === 0) this.#asked.delete(id)
-    else this.#asked.set(id, intervalMs < 0 ? 0 : Math.max(intervalMs, shortestMs))
+    else this.#asked.set(id, intervalMs < 0 ? 0 : Math.min(Math.max(intervalMs, shortestMs), longestMs))
     this.#begin(id, nowMs)
     return true
   }
