@@ -150,12 +150,14 @@ export function homePosition({ bootMs, home, homeZ }: Snapshot) {
 export function autopilotVersion() {
   const capability = standard.MavProtocolCapability
   return message(standard.AutopilotVersion, {
-    capabilities:
+    // A uint64 on the wire, which the mappings type as a number.
+    capabilities: BigInt(
       capability.MISSION_FLOAT |
-      capability.PARAM_FLOAT |
-      capability.MISSION_INT |
-      capability.COMMAND_INT |
-      capability.MAVLINK2,
+        capability.PARAM_FLOAT |
+        capability.MISSION_INT |
+        capability.COMMAND_INT |
+        capability.MAVLINK2,
+    ) as unknown as standard.MavProtocolCapability,
     // Major, minor, patch and FIRMWARE_VERSION_TYPE_OFFICIAL.
     flightSwVersion: ((4 << 24) | (5 << 16) | (7 << 8) | 255) >>> 0,
     middlewareSwVersion: 0,

@@ -50,5 +50,10 @@ export async function listenTo(
   const clock = new VirtualClock(startMs)
   const others = Array.from({ length: ears }, () => new Ear(clock))
   const autopilot = await startAutopilot({ flight, home, clock, log: silentLog, listen: { others } })
-  return { autopilot, clock, ears: others, flyTo: timeS => clock.advanceTo(startMs + timeS * 1000) }
+  const flyTo = async (timeS: number) => {
+    // Who was just woken by something said goes back to sleep first.
+    await new Promise(resolve => setImmediate(resolve))
+    await clock.advanceTo(startMs + timeS * 1000)
+  }
+  return { autopilot, clock, ears: others, flyTo }
 }
