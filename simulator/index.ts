@@ -1,5 +1,6 @@
 export { type Autopilot, type AutopilotOptions, startAutopilot } from './autopilot/autopilot.js'
 export { fromGeodetic, type Home, homeSchema, toGeodetic } from './autopilot/geodesy.js'
+export { type FlownScenario, type FlyOptions, fly, flyCommand } from './cli/fly.js'
 export { type Flight, type FlightOptions, planFlight } from './mission/plan.js'
 export { type Mission, type MissionItem, missionSchema } from './mission/schema.js'
 export type { GroundHeight, VehicleState } from './vehicle-state.js'
