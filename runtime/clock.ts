@@ -49,16 +49,18 @@ export class VirtualClock implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted || ms <= 0) return Promise.resolve()
     return new Promise(resolve => {
-      const sleeper: Sleeper = { wakeMs: this.#nowMs + ms, wake: resolve }
+      const onAbort = () => {
+        this.#sleepers = this.#sleepers.filter(other => other !== sleeper)
+        resolve()
+      }
+      // A signal may outlive thousands of sleeps: none leaves its listener behind.
+      const wake = () => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }
+      const sleeper: Sleeper = { wakeMs: this.#nowMs + ms, wake }
       this.#sleepers.push(sleeper)
-      signal?.addEventListener(
-        'abort',
-        () => {
-          this.#sleepers = this.#sleepers.filter(other => other !== sleeper)
-          resolve()
-        },
-        { once: true },
-      )
+      signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
 

@@ -1,5 +1,8 @@
+export { type Autopilot, type AutopilotOptions, startAutopilot } from './autopilot/autopilot.js'
+export { fromGeodetic, type Home, homeSchema, toGeodetic } from './autopilot/geodesy.js'
 export { RenderThread } from './camera/render-thread.js'
 export { SimCamera } from './camera/sim-camera.js'
+export { type FlownScenario, type FlyOptions, fly, flyCommand } from './cli/fly.js'
 export { type Flight, type FlightOptions, planFlight } from './mission/plan.js'
 export { type Mission, type MissionItem, missionSchema } from './mission/schema.js'
 export { loadScenario, openFlight, type Scenario, scenarioNames, scenarioSchema } from './scenario.js'

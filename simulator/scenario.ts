@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig, UserError } from '@kestrel/runtime'
 import { z } from 'zod'
+import { homeSchema } from './autopilot/geodesy.js'
 import { conditionsSchema } from './conditions.js'
 import { type Flight, planFlight } from './mission/plan.js'
 import { missionSchema } from './mission/schema.js'
@@ -23,10 +24,7 @@ export const scenarioSchema = z.strictObject({
     .array(z.enum(['student', 'teacher']))
     .default([])
     .describe('which shipped models are trained on it'),
-  home: z.strictObject({
-    latitude: z.number().min(-85).max(85).describe('degrees'),
-    longitude: z.number().min(-180).max(180).describe('degrees'),
-  }),
+  home: homeSchema.describe('where on earth x and y are 0'),
   camera: z
     .strictObject({
       width: z.number().int().min(32).max(1920).default(640).describe('pixels'),

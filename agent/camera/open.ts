@@ -1,11 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { messageOf, UserError } from '@kestrel/runtime'
-import { isSimSource } from '@kestrel/simulator'
 import type { Camera, CameraOptions } from './camera.js'
 import { openFile } from './file.js'
 import { openFolder } from './folder.js'
 import { PacedCamera } from './paced.js'
-import { openSim } from './sim.js'
 
 /**
  * Opens whatever `source` names: a folder of frames, a video file or a simulated flight (`sim:SCENARIO`).
@@ -17,7 +15,11 @@ export async function openCamera(options: CameraOptions): Promise<Camera> {
   if (fps !== undefined && !(fps > 0 && Number.isFinite(fps))) {
     throw new UserError(`The camera's fps is ${fps}: expected frames a second, above 0`)
   }
-  if (isSimSource(source)) return new PacedCamera(openSim(source), { pace, loop, clock, log })
+  if (source.startsWith('sim:')) {
+    // A drone has no use for the simulator: it is loaded where it is asked for.
+    const { openSim } = await import('./sim.js')
+    return new PacedCamera(openSim(source), { pace, loop, clock, log })
+  }
   let isFolder: boolean
   try {
     isFolder = (await stat(source)).isDirectory()

@@ -1,7 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { checkDroneName } from '@kestrel/link'
 import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
-import { isSimSource } from '@kestrel/simulator'
 import { z } from 'zod'
 
 const rate = z.number().positive().max(1000)
@@ -106,7 +105,7 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
     stateDir: resolve(folder, config.stateDir),
     camera: {
       ...config.camera,
-      source: isSimSource(config.camera.source)
+      source: config.camera.source.startsWith('sim:')
         ? config.camera.source
         : resolve(folder, config.camera.source),
     },

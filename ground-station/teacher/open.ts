@@ -1,7 +1,6 @@
 import { type Log, UserError } from '@kestrel/runtime'
 import { openLabelFolder } from './labels.js'
 import { openOnnxTeacher } from './onnx.js'
-import { openSimLabels } from './sim.js'
 import type { Teacher } from './teacher.js'
 
 /**
@@ -17,7 +16,11 @@ export async function openTeacher(
   spec: string,
   options: { studentClasses: string[]; threads?: number; log: Log },
 ): Promise<Teacher> {
-  if (spec.startsWith('labels:sim:')) return openSimLabels(spec.slice('labels:'.length), options)
+  if (spec.startsWith('labels:sim:')) {
+    // Whoever flies over real ground need not load the simulator.
+    const { openSimLabels } = await import('./sim.js')
+    return openSimLabels(spec.slice('labels:'.length), options)
+  }
   if (spec.startsWith('labels:')) return openLabelFolder(spec.slice('labels:'.length), options)
   if (spec.toLowerCase().endsWith('.onnx')) return openOnnxTeacher(spec, options)
   throw new UserError(`The teacher is "${spec}": expected labels:DIR (a folder of label PNGs) or FILE.onnx`)

@@ -1,4 +1,4 @@
-import { createRng, UserError } from '@kestrel/runtime'
+import { createRng } from '@kestrel/runtime'
 import type { GroundHeight, VehicleState } from '../vehicle-state.js'
 import { turnTowardsCourse } from './attitude.js'
 import { Gusts } from './gusts.js'
@@ -47,8 +47,6 @@ const settleS = smoothingReach(acrossWidth) * dt + 0.2
 /**
  * Plans the whole flight of a mission, once: the way over the ground with its speeds, smoothed in time so that acceleration and
  * jerk are bounded; the height above it, raised ahead of terrain that would come too close; the attitude that flies it; gusts.
- *
- * @throws UserError where the landing place lies so high that it cannot be approached from above
  */
 export function planFlight(mission: Mission, options: FlightOptions): Flight {
   const { groundHeight, seed, clearanceM = 15, windMps = 3 } = options
@@ -218,8 +216,6 @@ function highestAround(
 
 /** Heights from one to another at a steady rate, and the last `slowM` metres at the touchdown's, a sample each. */
 function ramp(from: number, to: number, rateMps: number, slowM = 0): number[] {
-  if (slowM > 0 && to >= from)
-    throw new UserError('The landing place lies above the vehicle: give the mission more altitude')
   const heights: number[] = []
   const direction = Math.sign(to - from)
   for (let at = from; (to - at) * direction > 0; ) {

@@ -1,0 +1,74 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { deserialize, serialize } from 'node:v8'
+import type { Student } from '@kestrel/models'
+import { messageOf, UserError } from '@kestrel/runtime'
+import type { Adam } from '../training/adam.js'
+
+/** Everything that training goes on from. */
+export interface Checkpoint {
+  format: 1
+  /** Iterations done. */
+  iteration: number
+  /** Of the student's parameters, hexadecimal. */
+  layout: string
+  parameters: Float32Array
+  /** Adam's moments and steps. */
+  m: Float32Array
+  v: Float32Array
+  steps: number
+  /** Running statistics, by the names of their initializers. */
+  statistics: Map<string, Float32Array>
+}
+
+/** Puts the state of a training beside the model that it makes; a crash leaves the old file or the new one. */
+export function saveCheckpoint(
+  file: string,
+  state: {
+    student: Student
+    iteration: number
+    parameters: Float32Array
+    adam: Adam
+    statistics: Map<string, Float32Array>
+  },
+): void {
+  const { student, iteration, parameters, adam, statistics } = state
+  const checkpoint: Checkpoint = {
+    format: 1,
+    iteration,
+    layout: layoutOf(student),
+    parameters,
+    m: adam.m,
+    v: adam.v,
+    steps: adam.i,
+    statistics,
+  }
+  writeFileSync(`${file}.new`, serialize(checkpoint))
+  renameSync(`${file}.new`, file)
+}
+
+/**
+ * Reads a checkpoint of a student of the same architecture; the size of its images may differ.
+ *
+ * @throws UserError where it is none, or of another architecture
+ */
+export function readCheckpoint(file: string, student: Student): Checkpoint {
+  if (!existsSync(file)) throw new UserError(`There is no checkpoint ${file}`)
+  let checkpoint: Checkpoint
+  try {
+    checkpoint = deserialize(readFileSync(file)) as Checkpoint
+  } catch (cause) {
+    throw new UserError(`${file} is no checkpoint of pretrain: ${messageOf(cause)}`, { cause })
+  }
+  if (checkpoint?.format !== 1) throw new UserError(`${file} is no checkpoint of pretrain`)
+  if (checkpoint.layout !== layoutOf(student)) {
+    throw new UserError(
+      `${file} is of another architecture: expected the ${student.parameterCount} parameters of ${student.source}, ` +
+        `found ${checkpoint.parameters.length}; width multiplier and classes must be the same`,
+    )
+  }
+  return checkpoint
+}
+
+function layoutOf(student: Student): string {
+  return Buffer.from(student.layoutDigest).toString('hex')
+}

@@ -1,0 +1,24 @@
+/** One side that listens to the autopilot and may speak to it. */
+export interface Line {
+  /** Sends a frame at once, or drops it where the other side takes nothing: the autopilot never waits. */
+  write(frame: Buffer): void
+}
+
+/** What a transport tells of its lines. */
+export interface Exchange {
+  opened(line: Line, name: string): void
+  received(line: Line, bytes: Uint8Array): void
+  closed(line: Line, name: string): void
+}
+
+/** A way in and out: opens and closes lines as others come and go. */
+export interface Transport {
+  /** Resolves once others can connect. @throws UserError where the address or device cannot be had */
+  start(exchange: Exchange): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface Address {
+  host: string
+  port: number
+}
