@@ -17,7 +17,7 @@ interface UdpPeer {
  * Sends to a target from the start, as SITL does to 127.0.0.1:14550, and answers whoever speaks to its own port.
  *
  * @param options.target where a ground station listens
- * @param options.bind own address; without it any free port of every interface
+ * @param options.bind own address; without it any free port, of this machine only where the target is on it too
  */
 export class Udp implements Transport {
   readonly #options: { target?: Address; bind?: Address; clock: Clock }
@@ -35,9 +35,12 @@ export class Udp implements Transport {
 
   async start(exchange: Exchange): Promise<void> {
     const { target, bind, clock } = this.#options
+    const address = target && (await this.#resolve(target))
+    // Who speaks to this machine alone is not to be spoken to from outside.
+    const isLocal = address?.startsWith('127.') ?? false
+    const { host, port } = bind ?? { host: isLocal ? '127.0.0.1' : '0.0.0.0', port: 0 }
     const socket = createSocket('udp4')
     this.#socket = socket
-    const { host, port } = bind ?? { host: '0.0.0.0', port: 0 }
     await new Promise<void>((resolve, reject) => {
       socket.once('error', cause =>
         reject(new UserError(`Cannot listen on UDP ${host}:${port}: ${cause.message}`, { cause })),
@@ -53,8 +56,7 @@ export class Udp implements Transport {
       peer.heardMs = clock.nowMs()
       exchange.received(peer.line, bytes)
     })
-    if (target !== undefined) {
-      const address = await this.#resolve(target)
+    if (target !== undefined && address !== undefined) {
       this.#targetKey = `${address}:${target.port}`
       this.#peer(address, target.port, exchange)
     }
@@ -70,7 +72,6 @@ export class Udp implements Transport {
     try {
       return (await lookup(host, 4)).address
     } catch (cause) {
-      await this.stop()
       throw new UserError(`Cannot find the host ${host} for MAVLink over UDP`, { cause })
     }
   }

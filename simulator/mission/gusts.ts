@@ -6,7 +6,7 @@ export class Gusts {
   /** No value is ever farther from zero. */
   readonly bound: number
 
-  /** @param amplitude root mean square; frequencies are spread evenly in logarithm over [lowHz, highHz]. */
+  /** @param amplitude root mean square at most; frequencies are spread evenly in logarithm over [lowHz, highHz]. */
   constructor(rng: Rng, amplitude: number, lowHz: number, highHz: number, waves = 6) {
     const each = amplitude * Math.sqrt(2 / waves)
     this.#waves = Array.from({ length: waves }, (_, i) => {
