@@ -1,0 +1,119 @@
+import { augment, foldIntoConvolutions, withStatistics } from '@kestrel/ground-station/pretrain'
+import { buildDeepLab, loadStudent, readOnnx, StudentRunner } from '@kestrel/models'
+import { createRng } from '@kestrel/runtime'
+import t from 'tap'
+
+t.setTimeout(120_000)
+
+t.test('folding BatchNorm changes no score, and leaves none', async t => {
+  const rng = createRng('fold')
+  const classes = ['a', 'b', 'c']
+  const built = buildDeepLab({ classes, width: 64, height: 48, widthMultiplier: 0.25, seed: 3 })
+  const { graph } = readOnnx(built, 'built').proto
+  // Statistics as after training, not the mean 0 and variance 1 of a new model.
+  const statistics = new Map(
+    graph!.node
+      .filter(({ opType }) => opType === 'BatchNormalization')
+      .flatMap(({ input: [, scale, shift, mean, variance] }) => {
+        const count = Number(graph!.initializer.find(({ name }) => name === mean)!.dims[0])
+        const draw = (make: () => number) => Float32Array.from({ length: count }, make)
+        return [
+          [mean, draw(() => 0.3 * rng.normal())],
+          [variance, draw(() => 0.3 + rng.float())],
+          [scale, draw(() => 0.6 + rng.float())],
+          [shift, draw(() => 0.3 * rng.normal())],
+        ] as [string, Float32Array][]
+      }),
+  )
+  const trained = withStatistics(built, statistics)
+  const folded = foldIntoConvolutions(trained, { 'kestrel.provenance': 'folded' })
+  t.match(Buffer.from(trained).toString('latin1'), 'BatchNormalization')
+  t.notMatch(Buffer.from(folded).toString('latin1'), 'BatchNormalization')
+  const image = Uint8Array.from({ length: 3 * 64 * 48 }, () => rng.int(256))
+  const scores = async (bytes: Uint8Array) => {
+    const student = loadStudent(bytes, { source: 'the test' })
+    const runner = await StudentRunner.create(student, bytes, { threads: 1 })
+    const { data } = await runner.logits(image)
+    const copy = Float32Array.from(data)
+    await runner.release()
+    return copy
+  }
+  const [before, after, plain] = [await scores(trained), await scores(folded), await scores(built)]
+  const largest = before.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  t.ok(
+    before.every((value, i) => Math.abs(value - after[i]) < 1e-4 * largest),
+    `scores up to ${largest}`,
+  )
+  t.notOk(
+    before.every((value, i) => Math.abs(value - plain[i]) < 1e-2 * largest),
+    'the statistics make a difference',
+  )
+})
+
+t.test('picture and labels are cut out alike', t => {
+  // Each class has a colour; within a class, picture and label must agree after any cut.
+  const [width, height] = [80, 60]
+  const colours = [20, 90, 160, 230]
+  const labels = { width, height, data: new Uint8Array(width * height) }
+  const image = { width, height, data: new Uint8Array(3 * width * height) }
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const label = (Math.floor(x / 20) + 2 * Math.floor(y / 15)) % 4
+      labels.data[y * width + x] = label
+      image.data.fill(colours[label], 3 * (y * width + x), 3 * (y * width + x) + 3)
+    }
+  }
+  const out = { width: 64, height: 48 }
+  const plane = out.width * out.height
+  const plain = { minScale: 0.4, colour: 0, noise: 0 }
+  const mirrored = new Set<boolean>()
+  for (let seed = 0; seed < 40; seed++) {
+    const images = new Uint8Array(3 * plane + 7)
+    const cut = new Uint8Array(plane + 5)
+    augment({ image, labels }, plain, createRng(seed), {
+      ...out,
+      images,
+      imageAt: 7,
+      labels: cut,
+      labelAt: 5,
+    })
+    let wrong = 0
+    let judged = 0
+    for (let y = 1; y < out.height - 1; y++) {
+      for (let x = 1; x < out.width - 1; x++) {
+        const at = y * out.width + x
+        const around = [-1, 0, 1].flatMap(dy => [-1, 0, 1].map(dx => cut[5 + at + dy * out.width + dx]))
+        if (around.some(label => label !== around[4])) continue
+        judged++
+        if (images[7 + at] !== colours[around[4]] || images[7 + 2 * plane + at] !== colours[around[4]])
+          wrong++
+      }
+    }
+    t.equal(wrong, 0, `seed ${seed}: ${judged} pixels judged`)
+    t.ok(judged > 500)
+    mirrored.add(cut[5] === cut[5 + out.width - 1])
+  }
+  t.end()
+})
+
+t.test('light changes the picture but not the labels, and follows from the seed', t => {
+  const image = { width: 40, height: 30, data: Uint8Array.from({ length: 3600 }, (_, i) => 60 + (i % 97)) }
+  const labels = { width: 40, height: 30, data: Uint8Array.from({ length: 1200 }, (_, i) => i % 5) }
+  const run = (seed: number, colour: number, noise: number) => {
+    const out = {
+      width: 40,
+      height: 30,
+      images: new Uint8Array(3600),
+      imageAt: 0,
+      labels: new Uint8Array(1200),
+      labelAt: 0,
+    }
+    augment({ image, labels }, { minScale: 1, colour, noise }, createRng(seed), out)
+    return out
+  }
+  t.same(run(1, 0.8, 12).images, run(1, 0.8, 12).images)
+  t.notSame(run(1, 0.8, 12).images, run(1, 0, 0).images)
+  t.same(run(1, 0.8, 12).labels, run(1, 0, 0).labels)
+  t.notSame(run(1, 0.8, 12).images, run(2, 0.8, 12).images)
+  t.end()
+})
