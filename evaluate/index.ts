@@ -1,6 +1,5 @@
 export { evaluateCommand } from './command.js'
 export { type EvaluateOptions, evaluate } from './evaluate.js'
-export { sceneClasses, scenePalette, writeScene } from './first-flight/scene.js'
 export { type FootageOptions, type Played, play } from './footage.js'
 export { type Score, type ScorePoint, Scorer } from './metric/scorer.js'
 export { TruthStore } from './metric/truth.js'

@@ -8,6 +8,8 @@ export interface SimSource {
   fromS: number
   /** How many frames. */
   count: number
+  /** Unix time, ms, of the scenario's beginning: frames are of the present then, as those of other processes with the same epoch. */
+  epochMs: number | undefined
   /** Of the pictures, pixels. */
   width: number
   height: number
@@ -21,14 +23,14 @@ export function isSimSource(source: string): boolean {
 }
 
 /**
- * Reads `sim:SCENARIO?fps=5&from=30&to=120&size=512x288&seed=3`; all after the name may be left out.
+ * Reads `sim:SCENARIO?fps=5&from=30&to=120&size=512x288&seed=3&epoch=UNIX_MS`; all after the name may be left out.
  *
  * @throws UserError that says what was expected
  */
 export function parseSimSource(source: string): SimSource {
   const [name, query = ''] = source.slice(PREFIX.length).split('?', 2)
   const params = new URLSearchParams(query)
-  const known = ['fps', 'from', 'to', 'size', 'seed']
+  const known = ['fps', 'from', 'to', 'size', 'seed', 'epoch']
   for (const key of params.keys()) {
     if (!known.includes(key)) {
       throw new UserError(`${source}: unknown "${key}"; after the scenario there may be ${known.join(', ')}`)
@@ -59,10 +61,16 @@ export function parseSimSource(source: string): SimSource {
   const toS = number('to', endS, 0, endS)
   const count = Math.floor((toS - fromS) * fps)
   if (count < 1) throw new UserError(`${source}: from ${fromS} s to ${toS} s there is no frame at ${fps} fps`)
-  return { scenario, fps, fromS, count, width: Number(width), height: Number(height) }
+  const epochMs = params.has('epoch') ? number('epoch', 0, 0, 1e15) : undefined
+  return { scenario, fps, fromS, count, epochMs, width: Number(width), height: Number(height) }
 }
 
 /** When a frame of the source is taken, s since the start of the scenario. */
 export function frameTimeS({ fromS, fps }: SimSource, index: number): number {
   return fromS + index / fps
+}
+
+/** The frame of a live source that is due next at a moment; 0 where the source is none. */
+export function liveIndex({ epochMs, fromS, fps }: SimSource, nowMs: number): number {
+  return epochMs === undefined ? 0 : Math.max(0, Math.ceil(((nowMs - epochMs) / 1000 - fromS) * fps))
 }

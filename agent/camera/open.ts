@@ -18,7 +18,7 @@ export async function openCamera(options: CameraOptions): Promise<Camera> {
   if (source.startsWith('sim:')) {
     // A drone has no use for the simulator: it is loaded where it is asked for.
     const { openSim } = await import('./sim.js')
-    return new PacedCamera(openSim(source), { pace, loop, clock, log })
+    return new PacedCamera(openSim(source, clock), { pace, loop, clock, log })
   }
   let isFolder: boolean
   try {

@@ -1,4 +1,5 @@
-import { frameTimeS, parseSimSource, RenderThread } from '@kestrel/simulator'
+import type { Clock } from '@kestrel/runtime'
+import { frameTimeS, liveIndex, parseSimSource, RenderThread } from '@kestrel/simulator'
 import type { FrameSource } from './source.js'
 
 /**
@@ -6,7 +7,7 @@ import type { FrameSource } from './source.js'
  *
  * @throws UserError where there is no such scenario
  */
-export function openSim(source: string): FrameSource {
+export function openSim(source: string, clock: Clock): FrameSource {
   const sim = parseSimSource(source)
   const { scenario, fps, count, width, height } = sim
   return {
@@ -18,13 +19,17 @@ export function openSim(source: string): FrameSource {
       const renderer = new RenderThread({ scenario, width, height })
       try {
         // One frame is drawn while the one before it is looked at.
-        let next = renderer.render(frameTimeS(sim, 0))
-        for (let index = 0; index < count; index++) {
+        const first = liveIndex(sim, clock.nowMs())
+        let next = first < count ? renderer.render(frameTimeS(sim, first)) : undefined
+        for (let index = first; next !== undefined; ) {
           const { image } = await next
-          if (index + 1 < count) next = renderer.render(frameTimeS(sim, index + 1))
+          const at = index
+          // Live, frames for which the renderer was too slow are not taken.
+          index = Math.max(index + 1, liveIndex(sim, clock.nowMs()))
+          next = index < count ? renderer.render(frameTimeS(sim, index)) : undefined
           // Whoever stops reading early waits for nothing.
-          next.catch(() => undefined)
-          yield { image, ptsMs: (1000 * index) / fps, index }
+          next?.catch(() => undefined)
+          yield { image, ptsMs: (1000 * (at - first)) / fps, index: at }
         }
       } finally {
         await renderer.stop()

@@ -10,12 +10,15 @@ import { holdOutCount, judge } from './gate.js'
 import type { SessionInit } from './init.js'
 import { SegmentIntake } from './intake.js'
 import { type SessionOptions, sessionOptions } from './options.js'
-import { trainPhase } from './phase.js'
+import { type PhaseResult, trainPhase } from './phase.js'
 import { ReplayBuffer } from './replay-buffer.js'
 import type { PhaseReport, UpdateAnswer } from './report.js'
 import { nextSamplingRate } from './sampling-rate.js'
 import { type SessionState, stateOwner } from './state.js'
 import { nextTrainingRate, type TrainingRate } from './training-rate.js'
+
+/** Share of T_update that training may take; labels, the gate and encoding need the rest. */
+const BUSY = 0.7
 
 /**
  * One drone's flight with its training state: the ground side of AMS (DESIGN.md section 3). Plain logic without sockets and
@@ -23,6 +26,8 @@ import { nextTrainingRate, type TrainingRate } from './training-rate.js'
  */
 export class GroundSession {
   readonly options: SessionOptions
+  /** The last phase had to end before all K iterations were made, and that was said. */
+  #saidShort = false
   readonly #student: Student
   readonly #engine: TrainingEngine
   readonly #clock: Clock
@@ -122,8 +127,10 @@ export class GroundSession {
       batchSize,
       exclude: heldOut,
       rng,
+      ...(this.options.fitPeriod && { budget: { ms: BUSY * 1000 * this.#rate.periodS, clock: this.#clock } }),
       shouldStop: options.shouldStop,
     })
+    this.#sayShort(result)
     this.#step = result.step ?? this.#step
     if (result.skipped > 0) {
       this.#log.warn(
@@ -152,6 +159,17 @@ export class GroundSession {
       report.reason = newFrames === 0 ? 'no new frames' : `only ${this.#buffer.length} labelled frames so far`
     report.durationMs = this.#clock.nowMs() - startMs
     return report
+  }
+
+  #sayShort({ short, iterations, iterationMs }: PhaseResult): void {
+    if (short === this.#saidShort || iterations === 0) return
+    this.#saidShort = short
+    const wanted = this.options.iterations
+    if (short) {
+      this.#log.info(
+        `An iteration takes ${(iterationMs / 1000).toFixed(2)} s here, so that ${iterations} of ${wanted} fit into T_update: K adapts to the time there is`,
+      )
+    } else this.#log.info(`All ${wanted} iterations fit into T_update again`)
   }
 
   /**

@@ -49,6 +49,10 @@ export const sessionOptionsSchema = z.strictObject({
     .default(240)
     .describe('T_horizon: frames older than this are forgotten, s'),
   iterations: z.number().int().min(1).max(10_000).default(20).describe('K: training iterations in one phase'),
+  fitPeriod: z
+    .boolean()
+    .default(true)
+    .describe('make fewer iterations where K of them would take longer than T_update'),
   batchSize: z.number().int().min(1).max(1024).default(8).describe('B: frames in one mini-batch'),
   fraction: z
     .number()

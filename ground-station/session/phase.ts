@@ -1,4 +1,4 @@
-import type { Rng } from '@kestrel/runtime'
+import type { Clock, Rng } from '@kestrel/runtime'
 import type { Adam } from '../training/adam.js'
 import type { TrainingEngine } from '../training/engine.js'
 import type { ReplayBuffer } from './replay-buffer.js'
@@ -10,6 +10,10 @@ export interface PhaseResult {
   skipped: number
   /** Mean loss of the iterations that counted; NaN where none did. */
   loss: number
+  /** The time was up before all iterations were made. */
+  short: boolean
+  /** Mean time of an iteration, ms; of a clock that stands still, 0. */
+  iterationMs: number
   /** u, the last Adam step, [P]; undefined where no iteration counted. Adam's own memory: valid until its next step. */
   step?: Float32Array
 }
@@ -21,6 +25,7 @@ export interface PhaseResult {
  * @param options.parameters w, [P], changed in place
  * @param options.coordinates I_n, ascending
  * @param options.exclude frames at the newest end of the buffer that must not train (the hold-out)
+ * @param options.budget time that the phase may take, ms: no iteration begins that would not end in time. One is made in any case
  * @param options.shouldStop asked before each iteration; true ends the phase early with everything consistent
  */
 export async function trainPhase(options: {
@@ -33,6 +38,7 @@ export async function trainPhase(options: {
   batchSize: number
   exclude?: number
   rng: Rng
+  budget?: { ms: number; clock: Clock }
   shouldStop?: () => boolean
 }): Promise<PhaseResult> {
   const {
@@ -43,11 +49,19 @@ export async function trainPhase(options: {
     coordinates,
     rng,
     exclude = 0,
+    budget,
     shouldStop = () => false,
   } = options
-  const result: PhaseResult = { iterations: 0, skipped: 0, loss: Number.NaN }
+  const result: PhaseResult = { iterations: 0, skipped: 0, loss: Number.NaN, short: false, iterationMs: 0 }
+  const beganMs = budget?.clock.nowMs() ?? 0
   let sum = 0
   for (let k = 0; k < options.iterations && !shouldStop(); k++) {
+    if (budget !== undefined && k > 0) {
+      const elapsedMs = budget.clock.nowMs() - beganMs
+      result.iterationMs = elapsedMs / k
+      result.short = elapsedMs + result.iterationMs > budget.ms
+      if (result.short) break
+    }
     const batch = buffer.sample(rng, options.batchSize, exclude)
     if (batch === undefined) break
     const { loss, gradient } = await engine.lossAndGradient(batch, parameters)

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
-import { evaluate, type Played, play, writeScene } from '@kestrel/evaluate'
+import { evaluate, type Played, play } from '@kestrel/evaluate'
 import { silentLog } from '@kestrel/runtime'
 import t from 'tap'
+import { writeScene } from '../support/scene.js'
 import { makeWorld } from './world.js'
 
 t.setTimeout(300_000)

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { sceneClasses, writeScene } from '@kestrel/evaluate'
 import { buildDeepLab } from '@kestrel/models'
+import { sceneClasses, writeScene } from '../support/scene.js'
 
 export interface World {
   frames: string

@@ -356,3 +356,48 @@ t.test('a state of another student is left aside', async t => {
   t.equal(session.flown.version, 0)
   t.match(said.join(), /belongs to another student file/)
 })
+
+t.test('K adapts to the time there is, says so, and does not where time stands still', async t => {
+  const lines: string[] = []
+  const log = { ...silentLog, info: (message: string) => lines.push(message) }
+  const clock = new VirtualClock()
+  let iterationMs = 1000
+  // An engine on a machine of known speed.
+  const slow: TrainingEngine = {
+    name: 'onnx',
+    provider: 'cpu',
+    async lossAndGradient() {
+      await clock.advanceTo(clock.nowMs() + iterationMs)
+      return { loss: 1, gradient: new Float32Array(student.parameterCount) }
+    },
+    async dispose() {},
+  }
+  const session = new GroundSession({
+    student,
+    engine: slow,
+    teacher: colourTeacher(),
+    clock,
+    threads: 1,
+    log,
+    options: { ...eager, iterations: 20, updatePeriodS: 10, holdOutFraction: 0, atr: { enabled: false } },
+  })
+  const phase = async (first: number) => {
+    await session.addSegment(await worldSegment(first, 4))
+    return session.runPhase()
+  }
+  t.equal((await phase(0)).iterations, 7, '70 % of 10 s, a second each')
+  t.match(lines, [/An iteration takes 1.00 s here, so that 7 of 20 fit into T_update/])
+  iterationMs = 60_000
+  t.equal((await phase(4)).iterations, 1, 'one in any case')
+  t.equal(lines.length, 1, 'said once')
+  iterationMs = 100
+  t.equal((await phase(8)).iterations, 20)
+  t.match(lines[1], /All 20 iterations fit/)
+  const patient = new GroundSession({
+    ...{ student, engine: slow, teacher: colourTeacher(), clock, threads: 1, log: silentLog },
+    options: { ...eager, iterations: 12, fitPeriod: false, holdOutFraction: 0 },
+  })
+  iterationMs = 60_000
+  await patient.addSegment(await worldSegment(0, 4))
+  t.equal((await patient.runPhase()).iterations, 12, 'not where it is told to take its time')
+})

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { sceneClasses, writeScene } from '@kestrel/evaluate'
 import {
   gather,
   loadRecipe,
@@ -13,6 +12,7 @@ import {
 import { readStudentFile } from '@kestrel/models'
 import { parseConfig, silentLog } from '@kestrel/runtime'
 import t from 'tap'
+import { sceneClasses, writeScene } from '../support/scene.js'
 
 t.setTimeout(300_000)
 

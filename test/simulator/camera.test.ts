@@ -204,3 +204,23 @@ t.test('sim: is a camera, labels:sim: its labels', async t => {
     )
   }
 })
+
+t.test('a live flight shows the present, wherever one joins it', async t => {
+  const clock = new RealClock()
+  const epoch = Math.round(clock.nowMs() - 100_000)
+  const source = `sim:quiet-farmland?fps=5&size=64x36&epoch=${epoch}`
+  const camera = await openCamera({ source, pace: 'real-time', clock, log: silentLog })
+  const beganS = (clock.nowMs() - epoch) / 1000
+  await camera.start()
+  const frame = await camera.next()
+  await camera.stop()
+  const timeS = frame!.sourceIndex / 5
+  t.ok(timeS >= beganS - 0.2 && timeS <= beganS + 60, `joined at ${beganS} s, shown ${timeS} s`)
+  const direct = new SimCamera(loadScenario('quiet-farmland'), { width: 64, height: 36 })
+  t.same(frame!.image.data, direct.render(timeS).image.data)
+  const over = `sim:quiet-farmland?fps=5&size=64x36&epoch=${Math.round(clock.nowMs() - 3_600_000)}`
+  const late = await openCamera({ source: over, pace: 'real-time', clock, log: silentLog })
+  await late.start()
+  t.equal(await late.next(), undefined, 'a flight that is over has no frames')
+  await late.stop()
+})
