@@ -42,7 +42,7 @@ export class LinkObserver {
     this.#onApplied = options.onApplied
     this.#connection = connectMqtt({
       url: options.url,
-      clientId: 'kestrel-demo',
+      clientId: 'demo-observer',
       log: silentLog,
       retryMs: { min: 100, max: 500 },
     })
