@@ -18,6 +18,8 @@ export interface Checkpoint {
   steps: number
   /** Running statistics, by the names of their initializers. */
   statistics: Map<string, Float32Array>
+  /** How long it took to get here, with the times before earlier interruptions. */
+  minutes: number
 }
 
 /** Puts the state of a training beside the model that it makes; a crash leaves the old file or the new one. */
@@ -30,6 +32,7 @@ export function saveCheckpoint(
     adam: Adam
     statistics: Map<string, Float32Array>
   },
+  minutes: number,
 ): void {
   const { student, iteration, parameters, adam, statistics } = state
   const checkpoint: Checkpoint = {
@@ -41,6 +44,7 @@ export function saveCheckpoint(
     v: adam.v,
     steps: adam.i,
     statistics,
+    minutes,
   }
   writeFileSync(`${file}.new`, serialize(checkpoint))
   renameSync(`${file}.new`, file)

@@ -6,8 +6,8 @@ import { loadRecipe, recipeSchema } from './recipe.js'
 
 const examples = `
 Examples:
-  The student that Kestrel ships, again from nothing (needs the stills that its recipe names):
-    kestrel-ground pretrain --recipe ground-station/pretrain/recipes/student-aerial8-256x144.yaml --out student.onnx
+  What the small student that Kestrel ships begins from, from nothing but the simulator:
+    kestrel-ground pretrain --recipe ground-station/pretrain/recipes/base-x0.5.yaml --out pretrained/base-x0.5.onnx
 
   Stop whenever you like with Ctrl-C, and go on later:
     kestrel-ground pretrain --recipe my.yaml --out my.onnx --resume

@@ -75,6 +75,7 @@ export async function pretrain(options: PretrainOptions): Promise<Validation | u
   const { training, validation } = split(sets, recipe.validation)
 
   const every = Math.max(20, Math.round(recipe.iterations / 12))
+  const minutesTaken = () => (resumed?.minutes ?? 0) + (performance.now() - beganMs) / 60_000
   let savedMs = performance.now()
   let miou: number | undefined
   let loss = 0
@@ -87,7 +88,7 @@ export async function pretrain(options: PretrainOptions): Promise<Validation | u
     const nowMs = performance.now()
     const late = minutes > 0 && nowMs - beganMs > minutes * 60_000
     if (nowMs - savedMs > CHECKPOINT_MS || signal?.aborted || late || iteration === recipe.iterations) {
-      saveCheckpoint(checkpointFile, state)
+      saveCheckpoint(checkpointFile, state, minutesTaken())
       savedMs = nowMs
     }
     progress?.training(iteration, recipe.iterations, loss, miou)
@@ -122,7 +123,7 @@ export async function pretrain(options: PretrainOptions): Promise<Validation | u
       sets,
       validation: judged,
       iterations: trained.iteration,
-      minutes: (performance.now() - beganMs) / 60_000,
+      minutes: minutesTaken(),
       command,
       date: new Date().toISOString().slice(0, 10),
     }),
