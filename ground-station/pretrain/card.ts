@@ -9,6 +9,8 @@ export function modelCard(options: {
   recipe: Recipe
   student: Student
   bytes: number
+  /** Operations for a frame. */
+  flops: number
   sets: ExampleSet[]
   validation: Validation
   iterations: number
@@ -16,7 +18,7 @@ export function modelCard(options: {
   command: string
   date: string
 }): string {
-  const { recipe, student, bytes, sets, validation, iterations, minutes, command, date } = options
+  const { recipe, student, bytes, flops, sets, validation, iterations, minutes, command, date } = options
   const { width, height } = student.input
   const { widthMultiplier, outputStride } = recipe.model
   const figure = (value: number | undefined) => (value === undefined ? '–' : `${value.toFixed(1)} %`)
@@ -30,6 +32,7 @@ ${recipe.about}
 | architecture | DeepLabV3-MobileNetV2 ×${widthMultiplier}, output stride ${outputStride}, BatchNorm folded |
 | input | ${width}×${height}, RGB 0..255 |
 | parameters | ${student.parameterCount.toLocaleString('en')} (${(bytes / 1e6).toFixed(1)} MB) |
+| cost | ${(flops / 1e9).toPrecision(2)} GFLOP a frame (a multiplication and an addition are two) |
 | classes | ${student.classes.join(', ')} |
 | licence | ${recipe.licence} |
 | training | ${iterations} iterations of ${recipe.batch} images, ${recipe.start === undefined ? 'from random weights' : `from ${recipe.start.split('/').at(-1)}`}, seed ${recipe.seed} |

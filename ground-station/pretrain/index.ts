@@ -1,6 +1,7 @@
 export { type AugmentOptions, augment } from './augment.js'
 export { foldIntoConvolutions, withStatistics } from './batch-norm.js'
 export { readCheckpoint } from './checkpoint.js'
+export { flopsPerFrame } from './cost.js'
 export { type Example, type ExampleSet, gather, split } from './examples.js'
 export { type PretrainOptions, pretrain } from './pretrain.js'
 export { loadRecipe, type Recipe, recipeSchema } from './recipe.js'

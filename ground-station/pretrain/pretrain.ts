@@ -5,6 +5,7 @@ import { aerialClasses, aerialPalette } from '@kestrel/simulator'
 import { foldIntoConvolutions } from './batch-norm.js'
 import { modelCard } from './card.js'
 import { readCheckpoint, saveCheckpoint } from './checkpoint.js'
+import { flopsPerFrame } from './cost.js'
 import { gather, split } from './examples.js'
 import type { Recipe } from './recipe.js'
 import { modelOf, type TrainingState, train } from './train.js'
@@ -120,6 +121,7 @@ export async function pretrain(options: PretrainOptions): Promise<Validation | u
       recipe,
       student: folded,
       bytes: bytes.length,
+      flops: await flopsPerFrame(folded),
       sets,
       validation: judged,
       iterations: trained.iteration,

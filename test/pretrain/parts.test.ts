@@ -1,5 +1,20 @@
-import { augment, foldIntoConvolutions, withStatistics } from '@kestrel/ground-station/pretrain'
-import { buildDeepLab, loadStudent, readOnnx, StudentRunner } from '@kestrel/models'
+import {
+  augment,
+  flopsPerFrame,
+  foldIntoConvolutions,
+  withStatistics,
+} from '@kestrel/ground-station/pretrain'
+import {
+  buildDeepLab,
+  loadStudent,
+  makeModel,
+  makeNode,
+  makeTensor,
+  makeValueInfo,
+  readOnnx,
+  StudentRunner,
+  writeOnnx,
+} from '@kestrel/models'
 import { createRng } from '@kestrel/runtime'
 import t from 'tap'
 
@@ -116,4 +131,31 @@ t.test('light changes the picture but not the labels, and follows from the seed'
   t.same(run(1, 0.8, 12).labels, run(1, 0, 0).labels)
   t.notSame(run(1, 0.8, 12).images, run(2, 0.8, 12).images)
   t.end()
+})
+
+t.test('the cost of a frame is what one counts by hand', async t => {
+  const weights = (name: string, dims: number[]) =>
+    makeTensor(name, dims, new Float32Array(dims.reduce((a, b) => a * b, 1)))
+  const conv = (type: string, from: string, to: string, attributes: Record<string, number | number[]>) =>
+    makeNode(type, [from, `${to}.w`], [to], attributes)
+  const model = makeModel({
+    nodes: [
+      conv('Conv', 'image', 'a', { strides: [2, 2], pads: [1, 1, 1, 1] }),
+      conv('Conv', 'a', 'b', { group: 4, pads: [1, 1, 1, 1] }),
+      conv('ConvTranspose', 'b', 'logits', { strides: [2, 2] }),
+    ],
+    initializers: [
+      weights('a.w', [4, 3, 3, 3]),
+      weights('b.w', [4, 1, 3, 3]),
+      weights('logits.w', [4, 2, 2, 2]),
+    ],
+    inputs: [makeValueInfo('image', ['batch', 3, 8, 12])],
+    outputs: [makeValueInfo('logits', ['batch', 2, 8, 12])],
+  })
+  const classes = { classes: ['x', 'y'] }
+  const student = loadStudent(writeOnnx(model), { source: 'the test', classes })
+  const a = 4 * 4 * 6 * (3 * 9) // 4 channels of 4×6, each from 3 channels of 3×3
+  const b = 4 * 4 * 6 * 9 // channel by channel
+  const logits = 2 * 8 * 12 * 4 // a stride as wide as the kernel: each output from one place of 4 channels
+  t.equal(await flopsPerFrame(student), 2 * (a + b + logits))
 })
