@@ -1,5 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { type ClassList, readClassList } from '@kestrel/models'
+import {
+  type ClassList,
+  metadataOf,
+  readClassList,
+  readModelFile,
+  readOnnx,
+  readStudentFile,
+} from '@kestrel/models'
 import { parseConfig, UserError } from '@kestrel/runtime'
 import { z } from 'zod'
 
@@ -29,7 +36,8 @@ const descriptionSchema = z.looseObject({
 export type TeacherDescription = z.infer<typeof descriptionSchema> & { source: string; classList: ClassList }
 
 /**
- * Reads the JSON beside a teacher model: FILE.json or FILE.onnx.json.
+ * Reads the JSON beside a teacher model: FILE.json or FILE.onnx.json. A model that `pretrain` wrote needs none: its classes stand in its
+ * metadata, and it takes images as students do.
  *
  * @throws UserError that names the file, the key, what was found and what belongs there
  */
@@ -37,6 +45,14 @@ export function readTeacherDescription(model: string): TeacherDescription {
   const candidates = [model.replace(/\.onnx$/i, '.json'), `${model}.json`]
   const source = candidates.find(existsSync)
   if (source === undefined) {
+    if (
+      existsSync(model) &&
+      metadataOf(readOnnx(readModelFile(model), model).proto, 'kestrel.classes') !== undefined
+    ) {
+      const { classes, palette } = readStudentFile(model)
+      const description = descriptionSchema.parse({})
+      return { ...description, source: `${model}, its metadata`, classList: { classes, palette } }
+    }
     throw new UserError(
       `${candidates[0]} is absent: it says what the teacher ${model} is, such as ` +
         '{"input": "rgb", "size": [960, 544], "range": [0, 255], "normalisation": "inside the graph", ' +

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openTeacher } from '@kestrel/ground-station'
-import { IGNORE } from '@kestrel/models'
+import { buildDeepLab, IGNORE, loadStudent, StudentRunner } from '@kestrel/models'
 import { type Log, silentLog, UserError } from '@kestrel/runtime'
 import { decode, encode } from 'fast-png'
 import t from 'tap'
@@ -137,4 +137,28 @@ t.test('a network whose description is wrong', needs(safeuav), async t => {
   await fails({ classes: undefined }, /"classes" must be a list/)
   writeFileSync(file, 'no model')
   await fails({}, /cannot load the teacher/)
+})
+
+t.test('a model that was trained here is a teacher as it is: its classes are in its metadata', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'kestrel-teacher-'))
+  const file = join(dir, 'trained.onnx')
+  const classes = ['road', 'cow', 'sky']
+  const bytes = buildDeepLab({ classes, width: 64, height: 32, widthMultiplier: 0.25, seed: 1 })
+  writeFileSync(file, bytes)
+  const camera = {
+    width: 64,
+    height: 32,
+    data: Uint8Array.from({ length: 64 * 32 * 3 }, (_, i) => (7 * i) % 256),
+  }
+  const teacher = await openTeacher(file, { studentClasses: ['sky', 'road'], log: silentLog })
+  const { data } = await teacher.label(camera, { sourceIndex: 0, captureMs: 0 })
+  await teacher.release()
+  const runner = await StudentRunner.create(loadStudent(bytes, { source: file }), bytes, { threads: 1 })
+  const own = await runner.label(camera)
+  await runner.release()
+  t.same(
+    data,
+    own.data.map(label => [1, IGNORE, 0][label]),
+    'what the model sees, in the classes of the student',
+  )
 })
