@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { setPriority } from 'node:os'
 import { join, relative } from 'node:path'
+import { createInterface } from 'node:readline'
 
 export interface Member {
   name: string
@@ -18,6 +19,7 @@ export class Crew {
   readonly #dir: string
   readonly #onLost: (member: Member, how: string, command: string) => void
   readonly #running = new Map<string, { child: ChildProcess; log: WriteStream; ended: Promise<void> }>()
+  readonly #lastLines = new Map<string, string>()
   #stopping = false
 
   /** @param options.onLost a process has ended that should not; `command` starts it again */
@@ -43,6 +45,7 @@ export class Crew {
     })
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
+    createInterface(child.stdout).on('line', line => this.#lastLines.set(name, line))
     try {
       if (nice > 0 && child.pid !== undefined) setPriority(child.pid, nice)
     } catch {
@@ -71,6 +74,11 @@ export class Crew {
 
   pid(name: string): number | undefined {
     return this.#running.get(name)?.child.pid
+  }
+
+  /** What it logged last. */
+  lastLine(name: string): string {
+    return this.#lastLines.get(name) ?? ''
   }
 
   async stop(): Promise<void> {

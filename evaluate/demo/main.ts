@@ -64,7 +64,8 @@ async function main(argv: string[]): Promise<number> {
   const elapsedS = () => (performance.now() - beganMs) / 1000
   while (elapsedS() < totalS && !interrupted) {
     await new Promise(done => setTimeout(done, 1000))
-    screen.update({ link, vehicle, judge, elapsedS: elapsedS(), totalS })
+    const groundSays = crew.lastLine('ground-station')
+    screen.update({ link, vehicle, judge, groundSays, elapsedS: elapsedS(), totalS })
   }
   const flownS = elapsedS()
   await judge.stop()

@@ -6,6 +6,8 @@ export interface Watched {
   link: LinkObserver
   vehicle: VehicleObserver
   judge: Judge
+  /** What the ground station said last, about K for one. */
+  groundSays: string
   /** Seconds since the start, and in all. */
   elapsedS: number
   totalS: number
@@ -59,13 +61,14 @@ export class Screen {
     )
   }
 
-  #draw({ link, vehicle, judge, elapsedS, totalS }: Watched): void {
+  #draw({ link, vehicle, judge, groundSays, elapsedS, totalS }: Watched): void {
     const width = Math.min(process.stdout.columns ?? 100, 120)
     const lines = [
       `${clock(elapsedS)} of ${clock(totalS)}`,
       `vehicle    ${vehicle.describe()}`,
       `student    ${link.online ? `${link.fps.toFixed(1)} frames/s, ${link.latencyP50Ms.toFixed(0)} ms camera to label, ${link.framesDropped} dropped, model version ${link.modelVersion}` : 'not there'}`,
       `link       up ${this.#rate.up.toFixed(0)} kbit/s, down ${this.#rate.down.toFixed(0)} kbit/s; ${link.updatesApplied} updates applied, the last of ${(link.lastUpdateBytes / 1000).toFixed(0)} kB; sampling ${link.samplingFps.toFixed(2)} frames/s`,
+      `ground     ${groundSays}`,
       `mIoU       adapting ${percent(judge.adapting)}  ${spark(this.#series.adapting, width - 32)}`,
       `           frozen   ${percent(judge.frozen)}  ${spark(this.#series.frozen, width - 32)}`,
     ].map(line => (line.length > width ? line.slice(0, width - 1) : line))
