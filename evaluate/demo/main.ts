@@ -129,7 +129,7 @@ function writePlan(options: DemoOptions, ports: { vehiclePort: number; brokerPor
   ]
   const what =
     video === undefined
-      ? `A flight of ${options.minutes} min, ${scenario}: the simulator, the ground station (its teacher knows the exact labels) and the agent start`
+      ? `A flight of ${options.minutes} min, ${scenario}: the simulator, the ground station (its teacher: ${options.teacher ?? 'the exact labels'}) and the agent start`
       : `${video}, labelled by ${options.teacher}: the ground station and the agent start`
   return { what, url, source, teacher, members }
 }

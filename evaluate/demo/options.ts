@@ -6,8 +6,9 @@ import { Command, InvalidArgumentError } from 'commander'
 export interface DemoOptions {
   scenario: string
   minutes: number
-  /** Real footage in the place of the world, and who labels it. */
+  /** Real footage in the place of the world. */
   video?: string
+  /** Who labels what the ground station receives; the simulator's exact labels by default. */
   teacher?: string
   student?: string
   headless: boolean
@@ -28,6 +29,7 @@ this machine. Kill one of them: the others go on, and the demo prints how to sta
 Examples:
   npm run demo                                                     # four minutes from fields into a town
   npm run demo -- --scenario dawn-coast --minutes 6
+  npm run demo -- --teacher models/teacher-aerial8.onnx            # a teacher that errs, as in life
   npm run demo -- --video flight.mp4 --teacher teacher.onnx --student student.onnx`
 
 /** Reads the command line. @throws UserError where options do not go together */
@@ -38,7 +40,10 @@ export async function readOptions(argv: string[], root: string): Promise<DemoOpt
     .option('--scenario <name>', 'which flight (kestrel-sim scenarios lists them)', 'valley-to-town')
     .option('--minutes <n>', 'how long', minutes, 4)
     .option('--video <file>', 'real footage instead of the simulated world')
-    .option('--teacher <file>', 'its teacher, FILE.onnx or labels:DIR')
+    .option(
+      '--teacher <file>',
+      "the ground station's teacher, FILE.onnx or labels:DIR; by default the simulator tells it the exact labels",
+    )
     .option('--student <file>', 'the student; the one that Kestrel ships by default')
     .option('--headless', 'a line every ten seconds instead of a live screen', false)
     .option('--json <file>', 'write the summary as JSON')
@@ -51,8 +56,10 @@ export async function readOptions(argv: string[], root: string): Promise<DemoOpt
   await command.parseAsync(argv, { from: 'user' })
   if (options === undefined) return undefined
   const { video, teacher } = options
-  if ((video === undefined) !== (teacher === undefined)) {
-    throw new UserError('--video and --teacher belong together: somebody must label the footage')
+  if (video !== undefined && teacher === undefined) {
+    throw new UserError(
+      '--video needs a --teacher (FILE.onnx or labels:DIR): somebody must label the footage',
+    )
   }
   if (video !== undefined && !existsSync(video)) throw new UserError(`There is no video ${video}`)
   const student = options.student ?? resolve(root, 'models/student-aerial8-256x144.onnx')
