@@ -1,8 +1,10 @@
 import {
   applyUpdate,
   encodeUpdate,
+  halfValues,
   parameterDigest,
   readUpdateHeader,
+  toHalf,
   type UpdateCodec,
 } from '@kestrel/models'
 
@@ -102,7 +104,7 @@ export class UpdateChain {
   }
 
   /**
-   * Encodes every coordinate in which `target` differs from what the drone flies, without changing anything.
+   * Encodes every coordinate in which `target`, as binary16, differs from what the drone flies, without changing anything.
    *
    * @param target [P]
    * @returns undefined where nothing differs
@@ -200,10 +202,17 @@ export class UpdateChain {
   }
 }
 
+/**
+ * Where `to`, as an update would carry it, is not what `from` has. What rounds to the value that flies already is no difference:
+ * it would cost bytes, and an update of nothing else would have the digest of its own base.
+ */
 function differences(from: Float32Array, to: Float32Array): Uint32Array {
+  const rounded = halfValues()
   const indices = new Uint32Array(to.length)
   let count = 0
-  for (let i = 0; i < to.length; i++) if (from[i] !== to[i]) indices[count++] = i
+  for (let i = 0; i < to.length; i++) {
+    if (from[i] !== to[i] && from[i] !== rounded[toHalf(to[i])]) indices[count++] = i
+  }
   return indices.slice(0, count)
 }
 

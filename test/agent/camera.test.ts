@@ -187,7 +187,7 @@ t.test('what is no camera is one clear error', async t => {
   })
   const fails = (name: string, words: RegExp, more: Partial<CameraOptions> = {}) =>
     t.rejects(fast(join(dir, name), more), { name: 'UserError', message: words }, name)
-  await fails('absent', /no camera source .*absent.*video file or a folder/)
+  await fails('absent', /no camera source .*absent.*video file, a folder of frames or sim:/)
   await fails('notes.txt', /notes\.txt cannot be played as a video/)
   await fails('bad.mp4', /bad\.mp4/)
   await fails('empty', /no frames.*it is empty/, { fps: 1 })
