@@ -32,7 +32,7 @@ const USAGE = `npm run bench -- inference [options]
   --fps N          rate of the camera where it is fixed (default: what keeps the student half busy, at most 30)
   --frames N       for the comparison with bare session.run, each way (default 300)
   --swaps N        (default 50)
-  --period S       seconds from one swap to the next (default 4)`
+  --period S       seconds from one swap to the next, half of them without one for comparison (default 5)`
 
 /** γ of the paper: the share of weights in an update. */
 const FRACTION = 0.05
@@ -102,7 +102,7 @@ function parseOptions(argv: string[]) {
       fps: text,
       frames: { ...text, default: '300' },
       swaps: { ...text, default: '50' },
-      period: { ...text, default: '4' },
+      period: { ...text, default: '5' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -208,7 +208,10 @@ async function compareFlatOut(setup: Comparison): Promise<FlatOut> {
   }
 }
 
-/** Real updates, one after the other, while frames come at a fixed rate. */
+/**
+ * Real updates, one after the other, while frames come at a fixed rate. To each swap belongs a stretch of the same length in which
+ * nothing happens, before it and after it by turns: a shared machine loses frames by itself, and what swaps cost is the difference.
+ */
 async function measureSwaps(setup: {
   pair: StudentPair
   student: Student
@@ -226,40 +229,65 @@ async function measureSwaps(setup: {
   const camera = memoryCamera({ images: setup.images, fps: setup.fps })
   const { pipeline, latencies } = newPipeline(setup, camera)
   const running = pipeline.run()
-  const spans: { from: number; to: number }[] = []
-  await clock.sleep(2000)
-  for (const update of updates) {
+  const restMs = (1000 * periodS) / 2
+  const rest = async (fromMs: number) => clock.sleep(Math.max(0, fromMs + restMs - performance.now()))
+  const swap = async (update: Uint8Array): Promise<Span> => {
     const from = performance.now()
     const { applied, reason, detail } = await applier.apply(update)
     if (!applied) throw new Error(`Update refused: ${reason} (${detail})`)
-    spans.push({ from, to: performance.now() })
-    await clock.sleep(Math.max(0, periodS * 1000 - (performance.now() - from)))
+    const to = performance.now()
+    await clock.sleep(NEAR_MS)
+    await rest(from)
+    return { from, to }
+  }
+  const still = async (): Promise<number> => {
+    const from = performance.now()
+    await rest(from)
+    return from
+  }
+  const pairs: { near: Span; control: Span; applyMs: number }[] = []
+  await clock.sleep(2000)
+  for (const [i, update] of updates.entries()) {
+    const before = i % 2 === 0 ? undefined : await still()
+    const { from, to } = await swap(update)
+    const controlFrom = before ?? (await still())
+    const lengthMs = Math.min(restMs, to + NEAR_MS - from)
+    pairs.push({
+      near: { from, to: from + lengthMs },
+      control: { from: controlFrom, to: controlFrom + lengthMs },
+      applyMs: to - from,
+    })
   }
   await pipeline.stop()
   await running
   await decoder.stop()
-  // Near a swap: from when its update came, and in any case a second before and after the roles changed.
-  const isNear = (atMs: number) =>
-    spans.some(({ from, to }) => atMs >= Math.min(from, to - NEAR_MS) && atMs <= to + NEAR_MS)
-  const of = (near: boolean) =>
-    latencies.filter(({ atMs }) => isNear(atMs) === near).map(({ latencyMs }) => latencyMs)
-  const [near, steady] = [of(true), of(false)]
-  // Each swap against the rest right after it: a shared machine changes its speed from one minute to the next.
-  const pairs = spans.flatMap(({ from, to }, i) => {
-    const within = (begin: number, end: number) =>
-      latencies.filter(({ atMs }) => atMs >= begin && atMs <= end).map(({ latencyMs }) => latencyMs)
-    const after = within(to + NEAR_MS, spans[i + 1]?.from ?? Number.POSITIVE_INFINITY)
-    const around = within(Math.min(from, to - NEAR_MS), to + NEAR_MS)
-    return after.length === 0 ? [] : [summarise(around).p99 / summarise(after).p99]
+  const within = ({ from, to }: Span, atMs: number) => atMs >= from && atMs <= to
+  const latenciesOf = (span: Span) =>
+    latencies.filter(({ atMs }) => within(span, atMs)).map(({ latencyMs }) => latencyMs)
+  const dropsOf = (span: Span) => camera.drops.filter(atMs => within(span, atMs)).length
+  const [near, steady] = (['near', 'control'] as const).map(kind => {
+    const values = pairs.flatMap(pair => latenciesOf(pair[kind]))
+    return {
+      ...summarise(values),
+      frames: values.length,
+      dropped: pairs.reduce((sum, pair) => sum + dropsOf(pair[kind]), 0),
+    }
   })
   return {
-    p99Ratio: median(pairs),
-    near: { ...summarise(near), frames: near.length },
-    steady: { ...summarise(steady), frames: steady.length },
-    droppedNear: camera.drops.filter(isNear).length,
-    droppedSteady: camera.drops.filter(atMs => !isNear(atMs)).length,
-    applyMs: median(spans.map(({ from, to }) => to - from)),
+    // Each swap against its own control: a shared machine changes its speed from one minute to the next.
+    p99Ratio: median(
+      pairs.map(pair => summarise(latenciesOf(pair.near)).p99 / summarise(latenciesOf(pair.control)).p99),
+    ),
+    near,
+    steady,
+    applyMs: median(pairs.map(({ applyMs }) => applyMs)),
   }
+}
+
+/** A stretch of time, performance.now(). */
+interface Span {
+  from: number
+  to: number
 }
 
 function encodeUpdates(student: Student, count: number): Uint8Array[] {
