@@ -1,10 +1,11 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { buildDeepLab, type Colour, defaultPalette, loadStudent } from '@kestrel/models'
 import type { Log } from '@kestrel/runtime'
 import { aerialClasses, aerialPalette } from '@kestrel/simulator'
 import { foldIntoConvolutions } from './batch-norm.js'
 import { modelCard } from './card.js'
-import { readCheckpoint, saveCheckpoint } from './checkpoint.js'
+import { isModel, readCheckpoint, readStart, saveCheckpoint } from './checkpoint.js'
 import { flopsPerFrame } from './cost.js'
 import { gather, split } from './examples.js'
 import type { Recipe } from './recipe.js'
@@ -61,10 +62,14 @@ export async function pretrain(options: PretrainOptions): Promise<Validation | u
   const classes = recipe.classes === 'aerial8' ? aerialClasses : recipe.classes
   const palette: Colour[] = recipe.classes === 'aerial8' ? aerialPalette : defaultPalette(classes.length)
   const source = `the new ${recipe.name}`
-  const student = loadStudent(buildDeepLab({ classes, palette, ...model, seed }), { source })
+  const built = buildDeepLab({ classes, palette, ...model, seed })
+  const folded = recipe.start !== undefined && isModel(recipe.start)
+  const student = loadStudent(folded ? foldIntoConvolutions(built) : built, { source })
+  // Now rather than after the first minutes of training.
+  mkdirSync(dirname(resolve(out)), { recursive: true })
   const checkpointFile = out.replace(/\.onnx$/i, '.checkpoint')
   const resumed = resume && existsSync(checkpointFile) ? readCheckpoint(checkpointFile, student) : undefined
-  const start = recipe.start === undefined ? undefined : readCheckpoint(recipe.start, student)
+  const start = recipe.start === undefined ? undefined : readStart(recipe.start, student)
 
   const sets = await gather(recipe.sources, {
     classes,
@@ -112,16 +117,16 @@ export async function pretrain(options: PretrainOptions): Promise<Validation | u
     .map(({ name }) => name.split('/').slice(-2).join('/'))
     .join(', ')}`
   const bytes = foldIntoConvolutions(whole, { 'kestrel.provenance': provenance })
-  const folded = loadStudent(bytes, { source: out })
-  const judged = await validate(folded, bytes, validation, { threads })
+  const made = loadStudent(bytes, { source: out })
+  const judged = await validate(made, bytes, validation, { threads })
   writeFileSync(out, bytes)
   writeFileSync(
     out.replace(/\.onnx$/i, '.md'),
     modelCard({
       recipe,
-      student: folded,
+      student: made,
       bytes: bytes.length,
-      flops: await flopsPerFrame(folded),
+      flops: await flopsPerFrame(made),
       sets,
       validation: judged,
       iterations: trained.iteration,

@@ -57,7 +57,9 @@ export const recipeSchema = z.strictObject({
   start: z
     .string()
     .optional()
-    .describe('a model of the same architecture, of any size, whose weights are the beginning; else random'),
+    .describe(
+      'FILE.checkpoint or FILE.onnx of the same architecture, of any size, whose weights are the beginning; else random',
+    ),
   sources: z.array(sourceSchema).min(1).describe('what it is trained on'),
   validation: z.number().min(0).max(0.5).default(0.1).describe('share of the examples that is held back'),
   iterations: z.number().int().min(1).max(1_000_000).default(1500).describe('training iterations'),

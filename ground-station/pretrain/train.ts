@@ -4,7 +4,7 @@ import { Adam } from '../training/adam.js'
 import { createEngine } from '../training/create-engine.js'
 import { augment } from './augment.js'
 import { withStatistics } from './batch-norm.js'
-import type { Checkpoint } from './checkpoint.js'
+import type { Checkpoint, Start } from './checkpoint.js'
 import type { Example, ExampleSet } from './examples.js'
 import type { Recipe } from './recipe.js'
 
@@ -34,8 +34,8 @@ export interface TrainOptions {
   training: ExampleSet[]
   /** Goes on from there: as if it had never stopped. */
   resume?: Checkpoint
-  /** Only the weights are taken from there. */
-  start?: Checkpoint
+  /** Only weights and statistics are taken from there. */
+  start?: Start
   threads?: number
   log: Log
   /** Called after each iteration; `true` ends the training there. */
@@ -85,7 +85,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
       stopped = (await onIteration?.(state)) === true
     }
     const sums = new Map<string, Float32Array>()
-    for (let i = 0; i < SETTLE; i++) {
+    for (let i = 0; i < SETTLE && statistics.size > 0; i++) {
       const { batchStatistics } = await engine.lossAndGradient(
         draw(createRng(`${seed}/settle/${i}`)),
         parameters,

@@ -98,6 +98,24 @@ t.test('a larger model of the same architecture begins with what a smaller one l
   await t.rejects(pretrain({ recipe: other, out: join(dir, 'x.onnx'), ...options }), /another architecture/)
 })
 
+t.test('a finished model is a beginning too, and its BatchNormalization stays folded', async t => {
+  const start = join(dir, 'tiny.onnx')
+  const out = join(dir, 'new', 'finer.onnx')
+  const losses: number[] = []
+  const progress = { examples() {}, training: (_d: number, _t: number, loss: number) => losses.push(loss) }
+  const finer = { width: 96, height: 64, widthMultiplier: 0.25, outputStride: 8 }
+  const more = recipe({ model: finer, start, iterations: 3, alpha: 1e-6 })
+  const judged = await pretrain({ recipe: more, out, progress, ...options })
+  t.ok(losses[0] < 0.75 * Math.log(4), `loss ${losses[0]} at the start; four classes by chance have 1.39`)
+  t.ok(judged!.miou! > 30, `mIoU ${judged!.miou}`)
+  t.equal(readStudentFile(out).parameterCount, readStudentFile(start).parameterCount)
+  t.match(readFileSync(join(dir, 'new', 'finer.md'), 'utf8'), 'from tiny.onnx')
+  const other = recipe({ start, model: { ...finer, widthMultiplier: 0.35 } })
+  await t.rejects(pretrain({ recipe: other, out: join(dir, 'x.onnx'), ...options }), /another architecture/)
+  const absent = recipe({ start: join(dir, 'absent.onnx') })
+  await t.rejects(pretrain({ recipe: absent, out: join(dir, 'x.onnx'), ...options }), /no model .*absent/)
+})
+
 t.test('simulated flights are examples, but those that judge are refused', async t => {
   const size = { width: 64, height: 36 }
   const classes = ['sky', 'forest', 'land']
