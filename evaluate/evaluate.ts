@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { cpus, type as osType, release, totalmem } from 'node:os'
+import { cpus, freemem, type as osType, release, totalmem } from 'node:os'
 import { createEngine, openTeacher, type TrainingEngine } from '@kestrel/ground-station'
 import { readStudentFile, type Student } from '@kestrel/models'
 import { type Log, silentLog, UserError } from '@kestrel/runtime'
-import { isSimSource } from '@kestrel/simulator'
+import { isSimSource, keepDrawnFrames } from '@kestrel/simulator'
 import { type FootageOptions, labelFootage, play } from './footage.js'
 import { Scorer } from './metric/scorer.js'
 import type { TruthStore } from './metric/truth.js'
@@ -16,6 +16,9 @@ import { versions } from './versions.js'
 
 /** Length of the metric's trailing window, s (AMS, section 4.1). */
 const WINDOW_S = 10
+
+/** For frames of a simulated flight: drawing them takes longer than everything else, and each scheme plays them again. */
+const DRAWN_BYTES = 1.5e9
 
 export interface EvaluateOptions {
   /** Video file, or folder of frames. */
@@ -59,6 +62,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
   const source = footageOptions(options, log)
   const engine = sharedEngine(student, settings, log)
   let truth: TruthStore | undefined
+  keepDrawnFrames(Math.min(DRAWN_BYTES, freemem() / 4))
   try {
     progress.start('labels')
     const labelled = await labelFootage(source, teacher, progress.update)
@@ -104,6 +108,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Results> {
     }
   } finally {
     progress.end()
+    keepDrawnFrames(0)
     truth?.dispose()
     await engine.dispose()
     await teacher.release()

@@ -14,8 +14,10 @@ export interface DeepLabOptions {
   height?: number
   /** Scales all channel counts of the backbone, rounded to multiples of 8. */
   widthMultiplier?: number
-  /** Image size over logits size. */
+  /** Image size over the size of the backbone's features; without a decoder also over that of the logits. */
   outputStride?: 8 | 16 | 32
+  /** DeepLabV3+: features of stride 4 sharpen the edges, and the logits have stride 4. */
+  decoder?: boolean
   /** Seed of the He initialisation. */
   seed: number
   /** BatchNormalization after each convolution but the last; otherwise those have a bias instead. */
@@ -36,6 +38,13 @@ const stages = [
 /** Channels of the head, for any width multiplier (arXiv 1706.05587). */
 const HEAD_CHANNELS = 256
 
+/** Channels of the fine features that join, as in DeepLabV3+ (arXiv 1802.02611, table 1), and of the decoder: half of theirs. */
+const FINE_CHANNELS = 48
+const DECODER_CHANNELS = 128
+
+/** Stride of the features that the decoder joins. */
+const FINE_STRIDE = 4
+
 /**
  * DeepLabV3-MobileNetV2, in the form that the DeepLab authors publish for phones (`deeplabv3_mnv2`, and its TFLite conversion
  * deeplabv3_257_mv_gpu): MobileNetV2 without its last 1×1 convolution to 1280 channels, strides beyond the output stride turned
@@ -52,14 +61,17 @@ export function buildDeepLab(options: DeepLabOptions): Uint8Array {
     height = 256,
     widthMultiplier = 1,
     outputStride = 16,
+    decoder = false,
     seed,
     batchNorm = true,
   } = options
   checkClassList({ classes, palette }, 'The new student')
   checkSizes(width, height, widthMultiplier)
   const builder = new Builder(createRng(`${seed}/deeplab`), batchNorm)
-  const features = backbone(builder, { width, height, widthMultiplier, outputStride })
-  head(builder, features, classes.length)
+  const { coarse, fine } = backbone(builder, { width, height, widthMultiplier, outputStride })
+  const seen = aspp(builder, coarse)
+  const features = decoder ? sharpen(builder, seen, fine) : seen
+  builder.conv('logits', features, { channels: classes.length, kernel: 1, last: true })
   const model = makeModel({
     name: 'deeplabv3-mobilenetv2',
     nodes: builder.nodes,
@@ -70,7 +82,7 @@ export function buildDeepLab(options: DeepLabOptions): Uint8Array {
       'kestrel.classes': JSON.stringify(classes),
       'kestrel.palette': JSON.stringify(palette),
       'kestrel.provenance':
-        `DeepLabV3-MobileNetV2 x${widthMultiplier}, output stride ${outputStride}, ` +
+        `DeepLabV3${decoder ? '+' : ''}-MobileNetV2 x${widthMultiplier}, output stride ${outputStride}, ` +
         `${batchNorm ? 'BatchNorm' : 'no BatchNorm'}, He-initialised from seed ${seed}, untrained`,
     },
   })
@@ -98,7 +110,7 @@ interface Features {
 function backbone(
   builder: Builder,
   options: { width: number; height: number; widthMultiplier: number; outputStride: number },
-): Features {
+): { coarse: Features; fine: Features } {
   const { widthMultiplier, outputStride } = options
   const half = builder.constant('half_range', [], [127.5])
   const one = builder.constant('one', [], [1])
@@ -109,6 +121,7 @@ function backbone(
   let stride = 2
   let dilation = 1
   let block = 0
+  let fine = at
   for (const [expansion, stageChannels, repeats, firstStride] of stages) {
     const channels = toEight(stageChannels * widthMultiplier)
     for (let i = 0; i < repeats; i++, block++) {
@@ -118,9 +131,10 @@ function backbone(
       at = bottleneck(builder, `block${block}`, at, { expansion, channels, stride: taken, dilation })
       stride *= taken
       if (taken < wanted) dilation *= wanted
+      if (stride === FINE_STRIDE) fine = at
     }
   }
-  return at
+  return { coarse: at, fine }
 }
 
 function bottleneck(
@@ -146,7 +160,7 @@ function bottleneck(
   return { ...projected, name: builder.add('Add', [input.name, projected.name], `${name}.sum`) }
 }
 
-function head(builder: Builder, features: Features, classes: number): void {
+function aspp(builder: Builder, features: Features): Features {
   const { height, width } = features
   const pooled = builder.add('GlobalAveragePool', [features.name], 'pool.average')
   const one = { ...features, name: pooled, height: 1, width: 1 }
@@ -156,8 +170,27 @@ function head(builder: Builder, features: Features, classes: number): void {
   const local = builder.conv('aspp', features, { channels: HEAD_CHANNELS, kernel: 1, relu: true })
   const joined = builder.add('Concat', [spread, local.name], 'aspp.concat', { axis: 1 })
   const both = { name: joined, channels: 2 * HEAD_CHANNELS, height, width }
-  const projected = builder.conv('projection', both, { channels: HEAD_CHANNELS, kernel: 1, relu: true })
-  builder.conv('logits', projected, { channels: classes, kernel: 1, last: true })
+  return builder.conv('projection', both, { channels: HEAD_CHANNELS, kernel: 1, relu: true })
+}
+
+function sharpen(builder: Builder, seen: Features, fine: Features): Features {
+  const { height, width } = fine
+  // Narrowed before it is resized: the same function as after, at a sixteenth of the cost.
+  const narrow = builder.conv('decoder.seen', seen, { channels: DECODER_CHANNELS, kernel: 1, relu: true })
+  const enlarged = builder.enlarge('decoder.enlarged', narrow, { height, width })
+  const edges = builder.conv('decoder.fine', fine, { channels: FINE_CHANNELS, kernel: 1, relu: true })
+  const joined = builder.add('Concat', [enlarged, edges.name], 'decoder.concat', { axis: 1 })
+  let at: Features = { ...fine, name: joined, channels: DECODER_CHANNELS + FINE_CHANNELS }
+  for (const name of ['decoder.refine0', 'decoder.refine1']) {
+    at = builder.conv(`${name}.depthwise`, at, {
+      channels: at.channels,
+      kernel: 3,
+      group: at.channels,
+      relu: true,
+    })
+    at = builder.conv(name, at, { channels: DECODER_CHANNELS, kernel: 1, relu: true })
+  }
+  return at
 }
 
 interface ConvOptions {
@@ -202,6 +235,15 @@ class Builder {
   shape(name: string, dims: number[]): string {
     this.initializers.push(makeTensor(name, [dims.length], BigInt64Array.from(dims, BigInt)))
     return name
+  }
+
+  /** Bilinear, for any number of images: by scales, since sizes would fix the batch too. */
+  enlarge(name: string, input: Features, { height, width }: { height: number; width: number }): string {
+    const scales = [1, 1, scaleTo(height, input.height), scaleTo(width, input.width)]
+    return this.add('Resize', [input.name, '', this.constant(`${name}.scales`, [4], scales)], name, {
+      mode: 'linear',
+      coordinate_transformation_mode: 'half_pixel',
+    })
   }
 
   /** Convolution, then BatchNormalization or a bias, then the activation; padded so that only the stride shrinks. */
@@ -264,6 +306,12 @@ class Builder {
     if (!this.initializers.some(tensor => tensor.name === name)) this.constant(name, [], [value])
     return name
   }
+}
+
+/** The float32 scale that makes `to` pixels of `from`: ONNX rounds their product down. */
+function scaleTo(to: number, from: number): number {
+  const scale = Math.fround(to / from)
+  return Math.floor(from * scale) === to ? scale : Math.fround((to + 1e-3) / from)
 }
 
 /** Rounds channels to a multiple of 8, never more than 10 % down (`_make_divisible` of the MobileNet authors). */

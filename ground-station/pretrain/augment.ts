@@ -5,6 +5,8 @@ import type { Example } from './examples.js'
 export interface AugmentOptions {
   /** Smallest cut-out, share of the picture. */
   minScale: number
+  /** Largest cut-out, likewise. */
+  maxScale: number
   /** Strength of changes of light and colour, 0..1. */
   colour: number
   /** Most noise, grey levels. */
@@ -32,7 +34,7 @@ export function augment(
   },
 ): void {
   const { width, height } = out
-  const scale = options.minScale + (1 - options.minScale) * rng.float()
+  const scale = options.minScale + Math.max(0, options.maxScale - options.minScale) * rng.float()
   const [cutW, cutH] = [image.width * scale, image.height * scale]
   const left = (image.width - cutW) * rng.float()
   const top = (image.height - cutH) * rng.float()

@@ -20,7 +20,7 @@ export function modelCard(options: {
 }): string {
   const { recipe, student, bytes, flops, sets, validation, iterations, minutes, command, date } = options
   const { width, height } = student.input
-  const { widthMultiplier, outputStride } = recipe.model
+  const { widthMultiplier, outputStride, decoder } = recipe.model
   const figure = (value: number | undefined) => (value === undefined ? '–' : `${value.toFixed(1)} %`)
   const examples = new Map(sets.map(({ name, examples }) => [name, examples.length]))
   return `# ${recipe.name}
@@ -29,7 +29,7 @@ ${recipe.about}
 
 | | |
 |---|---|
-| architecture | DeepLabV3-MobileNetV2 ×${widthMultiplier}, output stride ${outputStride}, BatchNorm folded |
+| architecture | DeepLabV3${decoder ? '+' : ''}-MobileNetV2 ×${widthMultiplier}, output stride ${outputStride}, BatchNorm folded |
 | input | ${width}×${height}, RGB 0..255 |
 | parameters | ${student.parameterCount.toLocaleString('en')} (${(bytes / 1e6).toFixed(1)} MB) |
 | cost | ${(flops / 1e9).toPrecision(2)} GFLOP a frame (a multiplication and an addition are two) |

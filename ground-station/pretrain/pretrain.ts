@@ -12,9 +12,6 @@ import type { Recipe } from './recipe.js'
 import { modelOf, type TrainingState, train } from './train.js'
 import { type Validation, validate } from './validate.js'
 
-/** Examples are kept this much larger than the input. */
-const KEEP = 1.25
-
 /** From checkpoint to checkpoint, ms. */
 const CHECKPOINT_MS = 120_000
 
@@ -73,8 +70,8 @@ export async function pretrain(options: PretrainOptions): Promise<Validation | u
 
   const sets = await gather(recipe.sources, {
     classes,
-    width: Math.round(model.width * KEEP),
-    height: Math.round(model.height * KEEP),
+    width: Math.round(model.width * recipe.keep),
+    height: Math.round(model.height * recipe.keep),
     log,
     onProgress: progress?.examples,
   })

@@ -51,7 +51,11 @@ export const recipeSchema = z.strictObject({
       outputStride: z
         .union([z.literal(8), z.literal(16), z.literal(32)])
         .default(16)
-        .describe('image over logits'),
+        .describe('image over the features of the backbone'),
+      decoder: z
+        .boolean()
+        .default(false)
+        .describe('DeepLabV3+: finer edges, for about a quarter more time a frame'),
     })
     .prefault({}),
   start: z
@@ -61,6 +65,12 @@ export const recipeSchema = z.strictObject({
       'FILE.checkpoint or FILE.onnx of the same architecture, of any size, whose weights are the beginning; else random',
     ),
   sources: z.array(sourceSchema).min(1).describe('what it is trained on'),
+  keep: z
+    .number()
+    .min(1)
+    .max(8)
+    .default(1.25)
+    .describe('examples are kept so many times as large as the input: cut-outs stay sharp'),
   validation: z.number().min(0).max(0.5).default(0.1).describe('share of the examples that is held back'),
   iterations: z.number().int().min(1).max(1_000_000).default(1500).describe('training iterations'),
   batch: z.number().int().min(2).max(256).default(8).describe('images in one iteration'),
@@ -82,6 +92,7 @@ export const recipeSchema = z.strictObject({
   augment: z
     .strictObject({
       minScale: z.number().min(0.2).max(1).default(0.5).describe('smallest cut-out, share of the picture'),
+      maxScale: z.number().min(0.2).max(1).default(1).describe('largest cut-out, share of the picture'),
       colour: z.number().min(0).max(1).default(0.5).describe('strength of changes of light and colour'),
       noise: z.number().min(0).max(40).default(8).describe('most noise, grey levels'),
     })

@@ -1,6 +1,6 @@
 import type { LabelMap, RgbImage } from '@kestrel/models'
 import { type Log, UserError } from '@kestrel/runtime'
-import { aerialClasses, frameTimeS, parseSimSource, SimCamera } from '@kestrel/simulator'
+import { aerialClasses, frameTimeS, parseSimSource, RenderThread } from '@kestrel/simulator'
 import { teacherTable } from './classes.js'
 import type { FrameReference, Teacher } from './teacher.js'
 
@@ -12,7 +12,7 @@ export function openSimLabels(source: string, options: { studentClasses: string[
   const sim = parseSimSource(source)
   const { scenario, width, height, count } = sim
   const table = teacherTable({ source, classes: aerialClasses, ...options })
-  let camera: SimCamera | undefined
+  let renderer: RenderThread | undefined
   return {
     classes: aerialClasses,
     atCameraSize: true,
@@ -20,12 +20,13 @@ export function openSimLabels(source: string, options: { studentClasses: string[
       if (sourceIndex >= count) {
         throw new UserError(`${source} has ${count} frames; asked for the label of frame ${sourceIndex}`)
       }
-      camera ??= new SimCamera(scenario, { width, height })
-      const { labels } = camera.render(frameTimeS(sim, sourceIndex))
+      renderer ??= new RenderThread({ scenario, width, height })
+      const { labels } = await renderer.render(frameTimeS(sim, sourceIndex))
       return { width, height, data: labels.data.map(label => table[label]) }
     },
     async release() {
-      camera = undefined
+      await renderer?.stop()
+      renderer = undefined
     },
   }
 }

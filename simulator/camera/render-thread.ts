@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { LabelMap, RgbImage } from '@kestrel/models'
 import type { Scenario } from '../scenario.js'
+import { type DrawnFrame, drawnFrames } from './drawn-frames.js'
 
 export interface RenderStart {
   scenario: Scenario
@@ -17,13 +18,16 @@ export interface RenderReply {
 /** A simulated camera on a thread of its own: a frame takes tens of milliseconds, and a new stretch of land some seconds. */
 export class RenderThread {
   readonly #worker: Worker
+  /** All that a frame follows from, but for its time. */
+  readonly #key: string
   #waiting: {
-    resolve: (frame: { image: RgbImage; labels: LabelMap }) => void
+    resolve: (frame: DrawnFrame) => void
     reject: (error: Error) => void
   }[] = []
   #ended: Error | undefined
 
   constructor(start: RenderStart) {
+    this.#key = JSON.stringify(start)
     this.#worker = new Worker(new URL('./render-worker.js', import.meta.url), { workerData: start })
     this.#worker.on('message', ({ image, labels, error }: RenderReply) => {
       const waiting = this.#waiting.shift()
@@ -34,8 +38,17 @@ export class RenderThread {
     this.#worker.on('exit', () => this.#end(new Error('the renderer was stopped')))
   }
 
-  /** The frame of a moment, s since the start of the scenario; frames come in the order in which they were asked for. */
-  render(timeS: number): Promise<{ image: RgbImage; labels: LabelMap }> {
+  /** The frame of a moment, s since the start of the scenario; those that must be drawn come in the order in which they were asked for. */
+  async render(timeS: number): Promise<DrawnFrame> {
+    const key = `${timeS} ${this.#key}`
+    const kept = drawnFrames.find(key)
+    if (kept !== undefined) return kept
+    const frame = await this.#draw(timeS)
+    drawnFrames.keep(key, frame)
+    return frame
+  }
+
+  #draw(timeS: number): Promise<DrawnFrame> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })

@@ -55,6 +55,34 @@ for (const outputStride of [8, 16, 32] as const) {
   }
 }
 
+t.test(
+  'a decoder gives logits of stride 4 for any number of images, and moves no weight of the backbone',
+  async t => {
+    // Sizes that no stride divides: 75 rows are 5 of the backbone's, and 19 of the decoder's.
+    const size = { width: 114, height: 75, widthMultiplier: 0.25, seed: 7 }
+    const student = loadStudent(buildDeepLab({ classes, ...size, decoder: true }), { source: 'built' })
+    const plain = loadStudent(buildDeepLab({ classes, ...size }), { source: 'built' })
+    const added =
+      256 * 128 +
+      256 +
+      8 * 48 +
+      96 +
+      (176 * 9 + 352) +
+      (176 * 128 + 256) +
+      (128 * 9 + 256) +
+      (128 * 128 + 256)
+    const classifier = (channels: number) => channels * classes.length + classes.length
+    t.equal(student.parameterCount, plain.parameterCount + added + classifier(128) - classifier(256))
+    t.same(readParameters(student).slice(0, 1000), readParameters(plain).slice(0, 1000))
+    const runner = await StudentRunner.create(student, student.bytes, { threads: 1 })
+    const image = Uint8Array.from({ length: 3 * 114 * 75 }, (_, i) => (i * 37) & 255)
+    const one = await runner.logits(image)
+    t.same([one.height, one.width], [19, 29])
+    t.ok(one.data.every(Number.isFinite))
+    await runner.release()
+  },
+)
+
 t.test('the seed decides', async t => {
   const build = (seed: number) =>
     buildDeepLab({ classes, width: 64, height: 64, widthMultiplier: 0.25, seed })

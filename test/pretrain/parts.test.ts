@@ -80,7 +80,7 @@ t.test('picture and labels are cut out alike', t => {
   }
   const out = { width: 64, height: 48 }
   const plane = out.width * out.height
-  const plain = { minScale: 0.4, colour: 0, noise: 0 }
+  const plain = { minScale: 0.4, maxScale: 1, colour: 0, noise: 0 }
   const mirrored = new Set<boolean>()
   for (let seed = 0; seed < 40; seed++) {
     const images = new Uint8Array(3 * plane + 7)
@@ -111,6 +111,22 @@ t.test('picture and labels are cut out alike', t => {
   t.end()
 })
 
+t.test('cut-outs are as large as they may be', t => {
+  // Each pixel's label says its column, so that a row of labels shows how much of the picture is seen.
+  const [width, height] = [200, 20]
+  const image = { width, height, data: new Uint8Array(3 * width * height) }
+  const labels = { width, height, data: Uint8Array.from({ length: width * height }, (_, i) => i % width) }
+  const shares = Array.from({ length: 200 }, (_, seed) => {
+    const out = { width: 100, height: 10, images: new Uint8Array(3000), labels: new Uint8Array(1000) }
+    const options = { minScale: 0.3, maxScale: 0.6, colour: 0, noise: 0 }
+    augment({ image, labels }, options, createRng(seed), { ...out, imageAt: 0, labelAt: 0 })
+    return (Math.abs(out.labels[99] - out.labels[0]) + 2) / width
+  })
+  t.ok(Math.min(...shares) > 0.29 && Math.min(...shares) < 0.33, `${Math.min(...shares)}`)
+  t.ok(Math.max(...shares) < 0.61 && Math.max(...shares) > 0.57, `${Math.max(...shares)}`)
+  t.end()
+})
+
 t.test('light changes the picture but not the labels, and follows from the seed', t => {
   const image = { width: 40, height: 30, data: Uint8Array.from({ length: 3600 }, (_, i) => 60 + (i % 97)) }
   const labels = { width: 40, height: 30, data: Uint8Array.from({ length: 1200 }, (_, i) => i % 5) }
@@ -123,7 +139,7 @@ t.test('light changes the picture but not the labels, and follows from the seed'
       labels: new Uint8Array(1200),
       labelAt: 0,
     }
-    augment({ image, labels }, { minScale: 1, colour, noise }, createRng(seed), out)
+    augment({ image, labels }, { minScale: 1, maxScale: 1, colour, noise }, createRng(seed), out)
     return out
   }
   t.same(run(1, 0.8, 12).images, run(1, 0.8, 12).images)
