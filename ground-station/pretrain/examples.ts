@@ -1,9 +1,17 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { extname, join } from 'node:path'
 import { decodeStill, decodeVideoFile, Scaler, stillExtensions } from '@kestrel/link'
 import { IGNORE, type LabelMap, type RgbImage, resizeLabels } from '@kestrel/models'
 import { type Log, UserError } from '@kestrel/runtime'
-import { aerialClasses, loadScenario, SimCamera, scenarioNames } from '@kestrel/simulator'
+import {
+  aerialClasses,
+  loadScenario,
+  openFlight,
+  RenderThread,
+  type Scenario,
+  scenarioNames,
+} from '@kestrel/simulator'
 import { teacherTable } from '../teacher/classes.js'
 import { openTeacher } from '../teacher/open.js'
 import type { SourceRecipe } from './recipe.js'
@@ -89,16 +97,27 @@ async function* fromScenarios(
   })
   let done = 0
   for (const scenario of scenarios) {
-    const camera = new SimCamera(scenario, { width, height })
     // Neither the ground before the take-off nor after the landing.
-    const [fromS, toS] = [10, camera.flight.durationS - 12]
-    for (let i = 0; i < frames; i++) {
-      const { image, labels } = camera.render(fromS + ((i + 0.5) * (toS - fromS)) / frames)
+    const [fromS, toS] = [10, openFlight(scenario).durationS - 12]
+    const times = Array.from({ length: frames }, (_, i) => fromS + ((i + 0.5) * (toS - fromS)) / frames)
+    for await (const { image, labels } of drawAll(scenario, times, { width, height })) {
       onProgress?.(++done, frames * scenarios.length)
       yield { name: scenario.name, example: { image, labels: relabel(labels, table) } }
-      // Ctrl-C and timers need their turn.
-      await new Promise(resolve => setImmediate(resolve))
     }
+  }
+}
+
+/** The frames of some moments, in their order; each core draws a stretch of them. */
+async function* drawAll(scenario: Scenario, times: number[], size: { width: number; height: number }) {
+  const cores = Math.min(4, cpus().length, times.length)
+  const threads = Array.from({ length: cores }, () => new RenderThread({ scenario, ...size }))
+  try {
+    const drawn = times.map((at, i) => threads[Math.floor((i * cores) / times.length)].render(at))
+    // Whoever stops reading early waits for nothing.
+    for (const frame of drawn) frame.catch(() => undefined)
+    for (const frame of drawn) yield await frame
+  } finally {
+    await Promise.all(threads.map(thread => thread.stop()))
   }
 }
 

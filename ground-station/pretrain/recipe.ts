@@ -89,6 +89,14 @@ export const recipeSchema = z.strictObject({
     .default(50)
     .describe('iterations in which it rises; then it falls along a cosine'),
   weightDecay: z.number().min(0).default(1e-4).describe('decoupled, a share of α'),
+  classBalance: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe(
+      'how much more pixels of rare classes count: (mean frequency / frequency)^this, at most 8; 0: all alike',
+    ),
   augment: z
     .strictObject({
       minScale: z.number().min(0.2).max(1).default(0.5).describe('smallest cut-out, share of the picture'),

@@ -2,6 +2,7 @@ import { readParameters, type Student, withParameters } from '@kestrel/models'
 import { createRng, type Log } from '@kestrel/runtime'
 import { Adam } from '../training/adam.js'
 import { createEngine } from '../training/create-engine.js'
+import { classWeights } from '../training/loss/class-weights.js'
 import { augment } from './augment.js'
 import { withStatistics } from './batch-norm.js'
 import type { Checkpoint, Start } from './checkpoint.js'
@@ -65,12 +66,14 @@ export async function train(options: TrainOptions): Promise<Trained> {
   const microBatch = Math.min(recipe.microBatch, recipe.batch)
   const engine = await createEngine(student, { batchNorm: 'batch', microBatch, threads, log })
   const draw = drawer(student, recipe, training)
+  const classes = student.classes.length
+  const weights = classWeights(pixelCounts(training, classes), classes, recipe.classBalance)
   const none = new Uint32Array(0)
   let iteration = resume?.iteration ?? 0
   try {
     for (let stopped = false; iteration < iterations && !stopped; ) {
       const { loss, gradient, batchStatistics } = await engine.lossAndGradient(
-        draw(createRng(`${seed}/batch/${iteration}`)),
+        { ...draw(createRng(`${seed}/batch/${iteration}`)), classWeights: weights },
         parameters,
       )
       const rate = alpha * schedule(iteration, iterations, warmup)
@@ -153,6 +156,14 @@ function drawer(student: Student, recipe: Recipe, sets: ExampleSet[]) {
     }
     return { size, images, labels, labelHeight: height, labelWidth: width }
   }
+}
+
+/** Pixels of each class in all examples, [C]. */
+function pixelCounts(sets: ExampleSet[], classes: number): Float64Array {
+  const counts = new Float64Array(classes)
+  for (const { examples } of sets)
+    for (const { labels } of examples) for (const label of labels.data) if (label < classes) counts[label]++
+  return counts
 }
 
 /** Running sums of the examples' weights: 1, and more for each class that few pixels of the source have. */

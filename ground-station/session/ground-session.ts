@@ -3,6 +3,7 @@ import { readParameters, type Student } from '@kestrel/models'
 import { type Clock, createRng, type Log, messageOf } from '@kestrel/runtime'
 import { Adam } from '../training/adam.js'
 import type { TrainingEngine } from '../training/engine.js'
+import { classWeights } from '../training/loss/class-weights.js'
 import type { Draft, ModelReport, ModelVersion, OutgoingUpdate } from './chain.js'
 import { selectCoordinates } from './coordinates.js'
 import { Delivery } from './delivery.js'
@@ -109,14 +110,14 @@ export class GroundSession {
    */
   async runPhase(options: { shouldStop?: () => boolean } = {}): Promise<PhaseReport> {
     const startMs = this.#clock.nowMs()
-    const { fraction, strategy, iterations, batchSize, holdOutFraction, seed } = this.options
+    const { fraction, strategy, iterations, batchSize, classBalance, holdOutFraction, seed } = this.options
     const { newFrames, phi } = this.#intake.take()
     const heldOut = Math.min(holdOutCount(newFrames, holdOutFraction), this.#buffer.length)
     this.#phase++
     this.#delivery.beginPhase()
     const rng = createRng(`${seed}/phase/${this.#phase}`)
     const canTrain = newFrames > 0 && this.#buffer.length > heldOut
-    const { parameterCount } = this.#student
+    const { parameterCount, classes } = this.#student
     const result = await trainPhase({
       engine: this.#engine,
       parameters: this.#trained,
@@ -125,6 +126,7 @@ export class GroundSession {
       coordinates: selectCoordinates({ strategy, parameterCount, fraction, step: this.#step, rng }),
       iterations: canTrain ? iterations : 0,
       batchSize,
+      classWeights: classWeights(this.#buffer.pixelCounts(heldOut), classes.length, classBalance),
       exclude: heldOut,
       rng,
       ...(this.options.fitPeriod && { budget: { ms: BUSY * 1000 * this.#rate.periodS, clock: this.#clock } }),

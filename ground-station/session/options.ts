@@ -62,6 +62,14 @@ export const sessionOptionsSchema = z.strictObject({
     .describe('γ: share of the parameters that one phase changes'),
   strategy: z.enum(strategies).default('gradient-guided').describe('how these parameters are chosen'),
   codec: z.enum(['paper', 'delta', 'checkpoint']).default('delta').describe('how an update is written'),
+  classBalance: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe(
+      'how much more pixels of rare classes count in the loss: (mean frequency / frequency)^this, at most 8; 0: all alike, as in the paper',
+    ),
   alpha: z.number().positive().max(1).default(1e-3).describe('Adam: learning rate α'),
   beta1: z.number().min(0).lt(1).default(0.9).describe('Adam: decay of the first moment β1'),
   beta2: z.number().min(0).lt(1).default(0.999).describe('Adam: decay of the second moment β2'),

@@ -36,6 +36,8 @@ export async function trainPhase(options: {
   coordinates: Uint32Array
   iterations: number
   batchSize: number
+  /** [C], how much pixels of each class count; all alike where it is absent. */
+  classWeights?: Float32Array
   exclude?: number
   rng: Rng
   budget?: { ms: number; clock: Clock }
@@ -48,6 +50,7 @@ export async function trainPhase(options: {
     buffer,
     coordinates,
     rng,
+    classWeights,
     exclude = 0,
     budget,
     shouldStop = () => false,
@@ -64,7 +67,7 @@ export async function trainPhase(options: {
     }
     const batch = buffer.sample(rng, options.batchSize, exclude)
     if (batch === undefined) break
-    const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
+    const { loss, gradient } = await engine.lossAndGradient({ ...batch, classWeights }, parameters)
     // One NaN would stay in the moments for the rest of the flight.
     if (!Number.isFinite(loss) || !allFinite(gradient)) {
       result.skipped++

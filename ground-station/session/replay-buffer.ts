@@ -21,6 +21,8 @@ export class ReplayBuffer {
   readonly #maxFrames: number
   readonly #maxBytes: number
   #frames: LabelledFrame[] = []
+  /** Pixels by label, [256], of each frame. */
+  readonly #counts = new WeakMap<LabelledFrame, Uint32Array>()
   #bytes = 0
 
   /** @param options.horizonMs T_horizon */
@@ -59,7 +61,9 @@ export class ReplayBuffer {
     const labels = size === undefined ? frame.labels : resizeLabels(frame.labels, size.width, size.height)
     let at = this.#frames.length
     while (at > 0 && this.#frames[at - 1].timeMs > frame.timeMs) at--
-    this.#frames.splice(at, 0, { ...frame, labels })
+    const kept = { ...frame, labels }
+    this.#frames.splice(at, 0, kept)
+    this.#counts.set(kept, countPixels(labels))
     this.#bytes += frame.image.length + labels.data.length
     const limitMs = this.#frames[this.#frames.length - 1].timeMs - this.#horizonMs
     while (
@@ -77,6 +81,17 @@ export class ReplayBuffer {
   clear(): void {
     this.#frames = []
     this.#bytes = 0
+  }
+
+  /** Pixels by label, [256], of all frames but the newest `exclude`. */
+  pixelCounts(exclude = 0): Float64Array {
+    const sum = new Float64Array(256)
+    for (const frame of this.#frames.slice(0, Math.max(0, this.#frames.length - exclude))) {
+      this.#counts.get(frame)!.forEach((count, label) => {
+        sum[label] += count
+      })
+    }
+    return sum
   }
 
   /**
@@ -98,6 +113,12 @@ export class ReplayBuffer {
     })
     return { size: chosen.length, images, labels: maps, labelHeight: labels.height, labelWidth: labels.width }
   }
+}
+
+function countPixels({ data }: LabelMap): Uint32Array {
+  const counts = new Uint32Array(256)
+  for (const label of data) counts[label]++
+  return counts
 }
 
 /** Whether at least one pixel has a label. */

@@ -10,11 +10,13 @@ export interface Batch {
   labels: Uint8Array
   labelHeight: number
   labelWidth: number
+  /** [C], how much a pixel of each class counts in the loss; all alike where it is absent. */
+  classWeights?: Float32Array
 }
 
 /** What one pass over a batch gives. */
 export interface Gradients {
-  /** Cross-entropy, mean over the labelled pixels of the whole batch; 0 where no pixel is labelled. */
+  /** Cross-entropy, (weighted) mean over the labelled pixels of the whole batch; 0 where no pixel is labelled. */
   loss: number
   /** [P] in the order of the parameter vector. The engine's own memory: valid until the next call. */
   gradient: Float32Array
@@ -27,7 +29,7 @@ export interface Gradients {
 
 /**
  * Computes gradients of a student (DESIGN.md section 4). The loss: logits up-sampled bilinearly (half-pixel centres) to
- * the size of the labels, then pixel-wise cross-entropy over the pixels whose label is not IGNORE.
+ * the size of the labels, then pixel-wise cross-entropy over the pixels whose label is not IGNORE, weighted by class where the batch says so.
  *
  * Optimiser, choice of coordinates and replay live outside, on flat vectors.
  */

@@ -3,7 +3,7 @@ import { messageOf, silentLog, UserError } from '@kestrel/runtime'
 import { checkBatch } from './check-batch.js'
 import type { Batch, EngineOptions, Gradients, TrainingEngine } from './engine.js'
 import { analyse } from './graph/training-graph.js'
-import { countLabelled } from './loss/targets.js'
+import { pixelWeights } from './loss/targets.js'
 import { chooseProvider, dialectOf, type Provider } from './provider.js'
 import { createStep, type Step, type StepOptions } from './step.js'
 
@@ -59,8 +59,7 @@ class OnnxEngine implements TrainingEngine {
 
   async lossAndGradient(batch: Batch, parameters: Float32Array): Promise<Gradients> {
     checkBatch(this.#student, batch, parameters)
-    const labelled = countLabelled(batch.labels, this.#student.output.classes)
-    const norm = labelled === 0 ? 0 : 1 / labelled
+    const omega = pixelWeights(batch.labels, this.#student.output.classes, batch.classWeights)
     const gradient = this.#gradient.fill(0)
     const statistics = new Map<string, Float32Array>()
     let loss = 0
@@ -70,7 +69,7 @@ class OnnxEngine implements TrainingEngine {
       loss += await step.run({
         batch,
         from,
-        norm,
+        omega,
         parameters,
         gradient,
         statistics,

@@ -20,8 +20,8 @@ export interface StepInput {
   batch: Batch
   /** First image. */
   from: number
-  /** 1 / labelled pixels of the whole batch. */
-  norm: number
+  /** ω by class (loss/targets.ts). */
+  omega: Float64Array
   parameters: Float32Array
   /** [P]; the micro-batch's gradient is added. */
   gradient: Float32Array
@@ -67,13 +67,13 @@ export async function createStep(
 
   return {
     batch,
-    async run({ batch: whole, from, norm, parameters, gradient, statistics, share }) {
+    async run({ batch: whole, from, omega, parameters, gradient, statistics, share }) {
       const image = memory.images.length / batch
       memory.images.set(whole.images.subarray(from * image, (from + batch) * image))
       for (let i = 0; i < batch; i++) {
         const labels = whole.labels.subarray((from + i) * plane, (from + i + 1) * plane)
         const target = memory.target.subarray(i * scores, (i + 1) * scores)
-        targets.fill(labels, norm, target, memory.weight.subarray(i * plane, (i + 1) * plane))
+        targets.fill(labels, omega, target, memory.weight.subarray(i * plane, (i + 1) * plane))
       }
       // Parameters go in as views into the vector: nothing is copied.
       for (const { name, dims, offset, count } of student.parameters) {

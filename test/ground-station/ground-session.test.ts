@@ -295,6 +295,28 @@ t.test(
   },
 )
 
+t.test('rare classes weigh more in a phase, and all alike where the paper is asked for', async t => {
+  const seen: (Float32Array | undefined)[] = []
+  const watched: TrainingEngine = {
+    name: 'onnx',
+    provider: 'cpu',
+    lossAndGradient: (batch, parameters) => {
+      seen.push(batch.classWeights)
+      return engine.lossAndGradient(batch, parameters)
+    },
+    dispose: async () => {},
+  }
+  for (const classBalance of [0, 0.5]) {
+    const { session } = createSession({ engine: watched, options: { iterations: 1, classBalance } })
+    await session.addSegment(segments[0])
+    await session.runPhase()
+  }
+  const [paper, balanced] = seen
+  t.ok(paper!.every(weight => weight === 1))
+  t.equal(balanced!.length, student.classes.length)
+  t.ok(new Set(balanced).size > 1, `${balanced}`)
+})
+
 t.test('gradients that are no numbers change nothing', async t => {
   const broken: TrainingEngine = {
     name: 'onnx',

@@ -84,6 +84,26 @@ t.test('mini-batches are uniform over the frames, without the newest that are he
   t.equal(buffer.sample(rng, 3, 10), undefined)
 })
 
+t.test('it knows how many pixels of each class it holds, without the newest that are held out', async () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 30 }),
+      fc.integer({ min: 0, max: 32 }),
+      (ids, exclude) => {
+        const buffer = new ReplayBuffer({ horizonMs: 1e9, maxFrames: 10 })
+        ids.forEach((id, i) => {
+          buffer.add(frame(id, i))
+        })
+        const held = ids.slice(-10)
+        const counted = held.slice(0, Math.max(0, held.length - exclude))
+        const expected = new Float64Array(256)
+        for (const id of counted) expected[id] += W * H
+        if (buffer.pixelCounts(exclude).join() !== expected.join()) throw new Error('counts')
+      },
+    ),
+  )
+})
+
 t.test('labels of another size are brought to that of the buffer', async t => {
   const buffer = new ReplayBuffer({ horizonMs: 1e9 })
   buffer.add(frame(1, 1))

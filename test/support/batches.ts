@@ -34,7 +34,7 @@ export function noiseBatch(
  */
 export function referenceLoss(logits: ArrayLike<number>, dims: readonly number[], batch: Batch): number {
   const [size, classes, h, w] = dims
-  const { labels, labelHeight, labelWidth } = batch
+  const { labels, labelHeight, labelWidth, classWeights } = batch
   let sum = 0
   let labelled = 0
   for (let i = 0; i < labels.length; i++) {
@@ -52,8 +52,9 @@ export function referenceLoss(logits: ArrayLike<number>, dims: readonly number[]
     })
     const most = Math.max(...scores)
     const total = scores.reduce((a, score) => a + Math.exp(score - most), 0)
-    sum += Math.log(total) + most - scores[labels[i]]
-    labelled++
+    const weight = classWeights?.[labels[i]] ?? 1
+    sum += weight * (Math.log(total) + most - scores[labels[i]])
+    labelled += weight
   }
   if (size * labelHeight * labelWidth !== labels.length)
     throw new RangeError('logits and labels differ in batch size')

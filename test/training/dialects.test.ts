@@ -33,8 +33,9 @@ async function gradientIn(student: Student, dialect: (typeof dialects)[number]) 
   const step = await createStep(student, options)
   const parameters = readParameters(student)
   const gradient = new Float32Array(parameters.length)
-  const norm = 1 / batch.labels.filter(label => label !== 255).length
-  await step.run({ batch, from: 0, norm, parameters, gradient, statistics: new Map(), share: 1 })
+  const labelled = batch.labels.filter(label => label !== 255).length
+  const omega = new Float64Array(student.output.classes).fill(1 / labelled)
+  await step.run({ batch, from: 0, omega, parameters, gradient, statistics: new Map(), share: 1 })
   await step.release()
   return { batch, parameters, gradient }
 }

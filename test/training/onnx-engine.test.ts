@@ -87,6 +87,32 @@ t.test('Labels of any size', async t => {
   t.pass('for all sizes tried')
 })
 
+t.test('Classes that count more: a weighted mean, on every micro-batch, in both engines', async t => {
+  const student = operatorStudent('Sigmoid')
+  const classWeights = Float32Array.of(0.25, 8, 1, 2)
+  const batch = {
+    ...noiseBatch(student, { seed: 8, size: 3, labelHeight: 20, labelWidth: 30 }),
+    classWeights,
+  }
+  // Uneven: the sum of the weights is another one in each image.
+  batch.labels.fill(0, 0, 500)
+  const parameters = readParameters(student)
+  const expected = lossOf(student, batch, Float64Array.from(parameters))
+  const plain = await gradientOf(student, { ...batch, classWeights: undefined })
+  t.ok(Math.abs(plain.loss - expected) > 1e-3, 'weights make a difference')
+  const whole = await gradientOf(student, batch, { microBatch: 3 })
+  t.ok(gradientError(student, batch, parameters, whole.gradient) < 1e-3, 'gradient')
+  for (const options of [{ microBatch: 3 }, { microBatch: 1 }, { engine: 'tfjs' as const }]) {
+    const { loss, gradient } = await gradientOf(student, batch, options)
+    t.ok(Math.abs(loss - expected) < 1e-5 * expected, `loss ${loss}, expected ${expected}`)
+    t.ok(relativeDifference(gradient, whole.gradient) < 1e-3, 'gradient')
+  }
+  const alike = await gradientOf(student, { ...batch, classWeights: new Float32Array(4).fill(5) })
+  t.ok(relativeDifference(alike.gradient, plain.gradient) < 1e-5, 'only ratios matter')
+  const onlyOne = { ...batch, classWeights: Float32Array.of(0, 0, 1, 1), labels: batch.labels.map(() => 0) }
+  t.equal((await gradientOf(student, onlyOne)).loss, 0, 'nothing that counts')
+})
+
 t.test('Scores beyond what exp can hold give the loss, and finite gradients', async t => {
   // Up-sampled, the loss is exact as long as no score lies more than 110 below the best of its pixel.
   for (const { gain, labelHeight, exact } of [

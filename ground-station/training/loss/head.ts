@@ -13,8 +13,8 @@ const FLOOR = -110
 /**
  * Cross-entropy at label size, and its gradient with respect to the logits.
  *
- * With R the bilinear up-sampling (linear), p a pixel, y_p its label and ω_p = 1/(labelled pixels of the batch), 0 where
- * unlabelled, the loss is
+ * With R the bilinear up-sampling (linear), p a pixel, y_p its label and ω_p = 1/(labelled pixels of the batch) or as the classes
+ * are weighted (loss/targets.ts), 0 where unlabelled, the loss is
  *
  *     L = Σ_p ω_p·(log Σ_c exp (Rz)_cp − (Rz)_{y_p p}) = Σ_p ω_p·log Σ_c exp (Rz)_cp − ⟨z, Rᵀ(ω·onehot y)⟩
  *

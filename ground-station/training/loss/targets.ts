@@ -24,19 +24,25 @@ function axis(from: number, to: number): Axis {
   return { low, high, weight }
 }
 
-/** How many pixels of the labels are labelled. @throws UserError where a label is no class of the student */
-export function countLabelled(labels: Uint8Array, classes: number): number {
-  let count = 0
-  for (const label of labels) {
-    if (label === IGNORE) continue
-    if (label >= classes) {
-      throw new UserError(
-        `The labels hold class ${label}; the student has ${classes} classes (0..${classes - 1}, ${IGNORE} = no label)`,
-      )
-    }
-    count++
+/**
+ * ω of a pixel by its class, [C]: the class's weight over the sum of the weights of all labelled pixels of the batch, so that the loss is a mean.
+ * All 0 where no pixel counts.
+ *
+ * @param weights [C]; 1 each where not given
+ * @throws UserError where a label is no class of the student
+ */
+export function pixelWeights(labels: Uint8Array, classes: number, weights?: Float32Array): Float64Array {
+  const counts = new Float64Array(256)
+  for (const label of labels) counts[label]++
+  const wrong = counts.findIndex((count, label) => count > 0 && label >= classes && label !== IGNORE)
+  if (wrong >= 0) {
+    throw new UserError(
+      `The labels hold class ${wrong}; the student has ${classes} classes (0..${classes - 1}, ${IGNORE} = no label)`,
+    )
   }
-  return count
+  const all = Float64Array.from({ length: classes }, (_, c) => weights?.[c] ?? 1)
+  const sum = all.reduce((total, weight, c) => total + weight * counts[c], 0)
+  return all.map(weight => (sum > 0 ? weight / sum : 0))
 }
 
 /** Turns labels into what the loss head takes (loss/head.ts). */
@@ -64,11 +70,11 @@ export class Targets {
    * One image.
    *
    * @param labels [labelHeight,labelWidth]
-   * @param norm 1 / labelled pixels of the whole batch
+   * @param omega ω by class, [C] (`pixelWeights`)
    * @param target out: Rᵀ(ω·onehot), [C,h,w]
    * @param weight out: ω, [labelHeight,labelWidth]
    */
-  fill(labels: Uint8Array, norm: number, target: Float32Array, weight: Float32Array): void {
+  fill(labels: Uint8Array, omega: Float64Array, target: Float32Array, weight: Float32Array): void {
     const columns = this.#columns
     const rows = this.#rows
     const classes = this.#classes
@@ -79,7 +85,7 @@ export class Targets {
       line.fill(0)
       for (let x = 0; x < width; x++, i++) {
         const label = labels[i]
-        weight[i] = label === IGNORE ? 0 : norm
+        weight[i] = label === IGNORE ? 0 : omega[label]
         if (label === IGNORE) continue
         line[columns.low[x] * classes + label] += 1 - columns.weight[x]
         line[columns.high[x] * classes + label] += columns.weight[x]
@@ -96,7 +102,7 @@ export class Targets {
     // [h,w,C] → [C,h,w]
     const plane = this.#h * this.#w
     for (let p = 0; p < plane; p++) {
-      for (let c = 0; c < classes; c++) target[c * plane + p] = sums[p * classes + c] * norm
+      for (let c = 0; c < classes; c++) target[c * plane + p] = sums[p * classes + c] * omega[c]
     }
   }
 }

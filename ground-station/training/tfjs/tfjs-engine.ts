@@ -3,7 +3,7 @@ import { silentLog } from '@kestrel/runtime'
 import type { Scalar, Tensor, Variable } from '@tensorflow/tfjs-core'
 import { checkBatch } from '../check-batch.js'
 import type { Batch, EngineOptions, Gradients, TrainingEngine } from '../engine.js'
-import { countLabelled } from '../loss/targets.js'
+import { pixelWeights } from '../loss/targets.js'
 import { Interpreter } from './interpreter.js'
 import { crossEntropy } from './loss.js'
 import { loadTensorFlow, type TensorFlow } from './tensorflow.js'
@@ -61,8 +61,7 @@ class TfjsEngine implements TrainingEngine {
 
   async lossAndGradient(batch: Batch, parameters: Float32Array): Promise<Gradients> {
     checkBatch(this.#student, batch, parameters)
-    const labelled = countLabelled(batch.labels, this.#student.output.classes)
-    const norm = labelled === 0 ? 0 : 1 / labelled
+    const omega = pixelWeights(batch.labels, this.#student.output.classes, batch.classWeights)
     this.#assign(parameters)
     this.#statistics = new Map()
     const gradient = this.#gradient.fill(0)
@@ -71,7 +70,7 @@ class TfjsEngine implements TrainingEngine {
     for (let from = 0; from < batch.size; from += micro) {
       const to = Math.min(from + micro, batch.size)
       this.#share = (to - from) / batch.size
-      loss += this.#part(batch, from, to, norm)
+      loss += this.#part(batch, from, to, omega)
     }
     return this.#batchNorm === 'frozen'
       ? { loss, gradient }
@@ -85,7 +84,7 @@ class TfjsEngine implements TrainingEngine {
   }
 
   /** Adds the gradient of the images from..to, and returns their part of the loss. */
-  #part(batch: Batch, from: number, to: number, norm: number): number {
+  #part(batch: Batch, from: number, to: number, omega: Float64Array): number {
     const tf = this.#tf
     const { height, width } = this.#student.input
     const { labelHeight, labelWidth } = batch
@@ -97,7 +96,7 @@ class TfjsEngine implements TrainingEngine {
       const image = tf.tensor4d(Float32Array.from(bytes), [to - from, 3, height, width])
       const loss = (): Scalar => {
         const logits = this.#interpreter.logits(image, this.#variables as Map<string, Tensor>)
-        return crossEntropy(tf, logits, labels, { labelHeight, labelWidth, norm })
+        return crossEntropy(tf, logits, labels, { labelHeight, labelWidth, omega })
       }
       const { value, grads } = tf.variableGrads(loss, [...this.#variables.values()])
       this.#add(grads)
