@@ -49,6 +49,8 @@ export type WorkerRequest =
   | { kind: 'retire' }
   /** Why the last frame could not be labelled; the answer is an error. */
   | { kind: 'failure' }
+  /** Forget the model and end the thread; there is no answer. */
+  | { kind: 'end' }
 
 export type WorkerReply =
   | { ok: true; trials?: Trial[] }

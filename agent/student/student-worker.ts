@@ -60,6 +60,15 @@ async function retire(): Promise<void> {
   session = undefined
 }
 
+/** Nothing keeps the thread from ending any more: no session, nobody to answer. */
+async function end(): Promise<void> {
+  active = false
+  await flight
+  await session?.release()
+  session = undefined
+  port.close()
+}
+
 /** Labels frames until retired. Sleeps between them, but for one turn of the event loop where a message may have come. */
 async function fly(): Promise<void> {
   // The answer to `activate` goes out first.
@@ -95,7 +104,7 @@ function loaded(): StudentSession {
   return session
 }
 
-async function answer(request: WorkerRequest): Promise<WorkerReply> {
+async function answer(request: Exclude<WorkerRequest, { kind: 'end' }>): Promise<WorkerReply> {
   try {
     switch (request.kind) {
       case 'load':
@@ -126,5 +135,5 @@ async function answer(request: WorkerRequest): Promise<WorkerReply> {
 
 let last: Promise<void> = Promise.resolve()
 port.on('message', (request: WorkerRequest) => {
-  last = last.then(async () => port.postMessage(await answer(request)))
+  last = last.then(async () => (request.kind === 'end' ? end() : port.postMessage(await answer(request))))
 })

@@ -8,6 +8,7 @@ import {
   type WorkerRequest,
   type WorkerStart,
 } from './protocol.js'
+import { unstarved } from './thread-priority.js'
 
 interface Pending {
   resolve: (trials: Trial[]) => void
@@ -18,6 +19,9 @@ interface Pending {
 const { waitAsync } = Atomics as unknown as {
   waitAsync(words: Int32Array, index: number, value: number): { value: Promise<string> | string }
 }
+
+/** How long a thread may take to end by itself, ms. */
+const END_MS = 10_000
 
 /** The main thread's side of one student thread. Answers come in the order of the requests. */
 export class WorkerClient {
@@ -64,8 +68,18 @@ export class WorkerClient {
     if (Atomics.load(this.#signals, Signal.failed) !== 0) await this.request({ kind: 'failure' })
   }
 
+  /**
+   * Ends the thread once it has come out of ONNX Runtime: `terminate` in the middle of a run or a release makes the binding throw where
+   * nothing can catch, and that aborts the process. Only a thread that hangs is ended by force.
+   */
   async stop(): Promise<void> {
-    this.#fail(new Error('the student was stopped'))
+    if (this.#gone === undefined) {
+      this.#fail(new Error('the student was stopped'))
+      const ended = new Promise(resolve => this.#worker.once('exit', resolve))
+      this.#worker.postMessage({ kind: 'end' } satisfies WorkerRequest)
+      this.#wake()
+      await unstarved(Promise.race([ended, new Promise(resolve => setTimeout(resolve, END_MS).unref())]))
+    }
     await this.#worker.terminate()
   }
 

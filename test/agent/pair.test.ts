@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
 import { DecoderThread, InProcessHost, StudentPair, UpdateApplier, unstarved } from '@kestrel/agent'
@@ -65,6 +66,34 @@ t.test('every frame is labelled while updates come, by the old weights or the ne
   }
   t.ok(at < versions.length, 'no frame of other weights, none out of order')
   t.ok(seen.length > versions.length, `${seen.length} frames`)
+})
+
+t.test('it may be stopped at any moment: threads come out of ONNX Runtime before they end', async t => {
+  // A thread that is ended inside ONNX Runtime aborts the whole process, so this runs in one of its own, many times over.
+  const script = `(async () => {
+    const { StudentPair } = await import('@kestrel/agent')
+    const { buildDeepLab, loadStudent } = await import('@kestrel/models')
+    const classes = ['a', 'b', 'c']
+    const bytes = buildDeepLab({ classes, width: 256, height: 128, widthMultiplier: 0.5, seed: 1 })
+    const student = loadStudent(bytes, { source: 'built' })
+    const image = { width: 256, height: 128, data: new Uint8Array(3 * 256 * 128) }
+    // A promise of shared memory keeps no process alive.
+    const alive = setInterval(() => {}, 1000)
+    for (let i = 0; i < 9; i++) {
+      const pair = await StudentPair.create(student, bytes, { threads: 1 })
+      await pair.label(image)
+      const under = [pair.label(image).catch(() => {})]
+      if (i % 3 > 0) under.push(pair.load(bytes.slice()).then(() => i % 3 > 1 && pair.swap()).catch(() => {}))
+      await new Promise(resolve => setTimeout(resolve, 7 * i))
+      await pair.stop()
+      await Promise.all(under)
+    }
+    clearInterval(alive)
+    console.log('all stopped')
+  })()`
+  const { stdout, stderr, signal } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' })
+  t.equal(signal, null, stderr)
+  t.match(stdout, /all stopped/, stderr)
 })
 
 t.test('weights that do not fly: the reason comes back, the old ones fly on', async t => {
