@@ -6,7 +6,7 @@ import type { FrameReference, Teacher } from './teacher.js'
 
 /**
  * The exact labels of a simulated flight, `sim:SCENARIO?…`: the frame is drawn again. The source must be the camera's to the letter,
- * or its frames and these labels are of different moments.
+ * or its frames and these labels are of different moments. A thread draws them: `release` ends it.
  */
 export function openSimLabels(source: string, options: { studentClasses: string[]; log: Log }): Teacher {
   const sim = parseSimSource(source)

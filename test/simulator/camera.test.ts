@@ -184,6 +184,7 @@ t.test('sim: is a camera, labels:sim: its labels', async t => {
   )
   const studentClasses = ['sky', 'land', 'forest']
   const teacher = await openTeacher(`labels:${source}`, { studentClasses, log: silentLog })
+  t.teardown(() => teacher.release())
   const labels = await teacher.label(frames[3].image, { sourceIndex: 3, captureMs: 0 })
   const expected = direct.render(61.5).labels.data.map(label => {
     const at = studentClasses.indexOf(aerialClasses[label])
