@@ -2,7 +2,7 @@ import { readParameters, type Student, withParameters } from '@kestrel/models'
 import { createRng, type Log } from '@kestrel/runtime'
 import { Adam } from '../training/adam.js'
 import { createEngine } from '../training/create-engine.js'
-import { classWeights } from '../training/loss/class-weights.js'
+import { classWeights, countPixels } from '../training/loss/class-weights.js'
 import { augment } from './augment.js'
 import { withStatistics } from './batch-norm.js'
 import type { Checkpoint, Start } from './checkpoint.js'
@@ -67,7 +67,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
   const engine = await createEngine(student, { batchNorm: 'batch', microBatch, threads, log })
   const draw = drawer(student, recipe, training)
   const classes = student.classes.length
-  const weights = classWeights(pixelCounts(training, classes), classes, recipe.classBalance)
+  const weights = classWeights(pixelCounts(training), classes, recipe.classBalance)
   const none = new Uint32Array(0)
   let iteration = resume?.iteration ?? 0
   try {
@@ -158,12 +158,17 @@ function drawer(student: Student, recipe: Recipe, sets: ExampleSet[]) {
   }
 }
 
-/** Pixels of each class in all examples, [C]. */
-function pixelCounts(sets: ExampleSet[], classes: number): Float64Array {
-  const counts = new Float64Array(classes)
-  for (const { examples } of sets)
-    for (const { labels } of examples) for (const label of labels.data) if (label < classes) counts[label]++
-  return counts
+/** Pixels by label in all examples, [256]. */
+function pixelCounts(sets: ExampleSet[]): Float64Array {
+  const sum = new Float64Array(256)
+  for (const { examples } of sets) {
+    for (const { labels } of examples) {
+      countPixels(labels.data).forEach((count, label) => {
+        sum[label] += count
+      })
+    }
+  }
+  return sum
 }
 
 /** Running sums of the examples' weights: 1, and more for each class that few pixels of the source have. */

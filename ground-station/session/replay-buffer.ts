@@ -1,6 +1,7 @@
 import { IGNORE, type LabelMap, resizeLabels } from '@kestrel/models'
 import { type Rng, sampleWithoutReplacement } from '@kestrel/runtime'
 import type { Batch } from '../training/engine.js'
+import { countPixels } from '../training/loss/class-weights.js'
 
 /** A labelled frame as training needs it. */
 export interface LabelledFrame {
@@ -63,7 +64,7 @@ export class ReplayBuffer {
     while (at > 0 && this.#frames[at - 1].timeMs > frame.timeMs) at--
     const kept = { ...frame, labels }
     this.#frames.splice(at, 0, kept)
-    this.#counts.set(kept, countPixels(labels))
+    this.#counts.set(kept, countPixels(labels.data))
     this.#bytes += frame.image.length + labels.data.length
     const limitMs = this.#frames[this.#frames.length - 1].timeMs - this.#horizonMs
     while (
@@ -113,12 +114,6 @@ export class ReplayBuffer {
     })
     return { size: chosen.length, images, labels: maps, labelHeight: labels.height, labelWidth: labels.width }
   }
-}
-
-function countPixels({ data }: LabelMap): Uint32Array {
-  const counts = new Uint32Array(256)
-  for (const label of data) counts[label]++
-  return counts
 }
 
 /** Whether at least one pixel has a label. */

@@ -1,5 +1,6 @@
 import { IGNORE } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
+import { countPixels } from './class-weights.js'
 import { linearMap } from './interpolation.js'
 
 /** The two weights of linear up-sampling by output index: `low` gets 1 − weight, `high` gets weight. */
@@ -32,8 +33,7 @@ function axis(from: number, to: number): Axis {
  * @throws UserError where a label is no class of the student
  */
 export function pixelWeights(labels: Uint8Array, classes: number, weights?: Float32Array): Float64Array {
-  const counts = new Float64Array(256)
-  for (const label of labels) counts[label]++
+  const counts = countPixels(labels)
   const wrong = counts.findIndex((count, label) => count > 0 && label >= classes && label !== IGNORE)
   if (wrong >= 0) {
     throw new UserError(
