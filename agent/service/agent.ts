@@ -5,6 +5,7 @@ import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
 import { type Connect, LinkModule } from './link-module.js'
 import { startModules } from './modules.js'
+import { OutputModule } from './output-module.js'
 import { ReportModule } from './report-module.js'
 import { StudentModule } from './student-module.js'
 import { UplinkModule } from './uplink-module.js'
@@ -36,9 +37,16 @@ export async function startAgent(
     publish: message => link.publishSegment(message),
     ...tools,
   })
-  const flight = new FlightModule(config, { student, camera, onFrame: frame => uplink.offer(frame), clock })
+  const output = new OutputModule(config, { student, ...tools })
+  const flight = new FlightModule(config, {
+    student,
+    camera,
+    onFrame: frame => uplink.offer(frame),
+    onLabels: labelled => output.offer(labelled),
+    clock,
+  })
   const report = new ReportModule({ student, camera, link, uplink, flight }, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
-  const stop = await startModules([student, camera, link, report, uplink, flight], log)
+  const stop = await startModules([student, camera, link, report, uplink, output, flight], log)
   return { finished: flight.finished, stop }
 }

@@ -4,6 +4,7 @@ import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
 import { z } from 'zod'
 
 const rate = z.number().positive().max(1000)
+const edge = z.number().min(0).max(1)
 
 /** The one place for the agent's options: defaults, units and help. */
 export const agentSchema = z.strictObject({
@@ -80,6 +81,64 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('what is written to the terminal'),
+  output: z
+    .strictObject({
+      socket: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'path of a Unix socket that gives labels to programs on board (docs/label-output.md); none without',
+        ),
+      socketAccess: z
+        .enum(['owner', 'group', 'everyone'])
+        .default('group')
+        .describe('whose programs may read from it'),
+      webSocketPort: z
+        .int()
+        .min(0)
+        .max(65_535)
+        .optional()
+        .describe(
+          'TCP port of a WebSocket on 127.0.0.1 with the same labels, 0 = any free one; none without',
+        ),
+      maxReaders: z.int().min(1).max(64).default(8).describe('programs that may read labels at a time'),
+      summary: z
+        .strictObject({
+          periodS: z
+            .number()
+            .min(0.1)
+            .max(3600)
+            .default(1)
+            .describe('seconds from one set of numbers for the autopilot (NAMED_VALUE_FLOAT) to the next'),
+          areas: z
+            .array(z.string())
+            .max(32)
+            .optional()
+            .describe('classes whose share of the picture is told; the first 16 without'),
+          safe: z
+            .array(z.string())
+            .optional()
+            .describe(
+              'classes that count as clear ground in clear_gnd; without, those that mean open ground, such as land',
+            ),
+          window: z
+            .strictObject({
+              left: edge.default(0.3).describe('left edge, 0..1 of the width'),
+              top: edge.default(0.5).describe('top edge, 0..1 of the height'),
+              right: edge.default(0.7).describe('right edge, 0..1 of the width'),
+              bottom: edge.default(1).describe('bottom edge, 0..1 of the height'),
+            })
+            .refine(({ left, right }) => left < right, 'expected left < right')
+            .refine(({ top, bottom }) => top < bottom, 'expected top < bottom')
+            .prefault({})
+            .describe('part of the picture that clear_gnd looks at'),
+        })
+        .prefault({})
+        .describe('what a labelled frame says in a few numbers'),
+    })
+    .prefault({})
+    .describe('labels for other programs on board, and for the autopilot'),
 })
 
 export type AgentConfig = z.infer<typeof agentSchema>
@@ -108,6 +167,10 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
       source: config.camera.source.startsWith('sim:')
         ? config.camera.source
         : resolve(folder, config.camera.source),
+    },
+    output: {
+      ...config.output,
+      ...(config.output.socket !== undefined && { socket: resolve(folder, config.output.socket) }),
     },
   }
 }

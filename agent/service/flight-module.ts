@@ -1,3 +1,4 @@
+import type { LabelMap } from '@kestrel/models'
 import type { Clock } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import type { LatencySummary } from '../student/latency.js'
@@ -6,6 +7,16 @@ import type { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
+
+/** A frame and what the student made of it. */
+export interface LabelledFrame {
+  frame: Frame
+  /** Overwritten by the next frame's. */
+  labels: LabelMap
+  latencyMs: number
+  /** Of the weights that made the labels. */
+  modelVersion: number
+}
 
 /** Frames through the student until the source ends. */
 export class FlightModule implements Module {
@@ -16,6 +27,7 @@ export class FlightModule implements Module {
   readonly #student: StudentModule
   readonly #camera: CameraModule
   readonly #onFrame: (frame: Frame) => void
+  readonly #onLabels: (labelled: LabelledFrame) => void
   readonly #clock: Clock
   #pipeline: Pipeline | undefined
   #finish!: (outcome: Promise<void>) => void
@@ -26,6 +38,8 @@ export class FlightModule implements Module {
       student: StudentModule
       camera: CameraModule
       onFrame: (frame: Frame) => void
+      /** Must return soon and not throw. */
+      onLabels: (labelled: LabelledFrame) => void
       clock: Clock
     },
   ) {
@@ -33,6 +47,7 @@ export class FlightModule implements Module {
     this.#student = options.student
     this.#camera = options.camera
     this.#onFrame = options.onFrame
+    this.#onLabels = options.onLabels
     this.#clock = options.clock
     this.finished = new Promise(resolve => {
       this.#finish = resolve
@@ -51,6 +66,8 @@ export class FlightModule implements Module {
 
   start(): void {
     const { width, height } = this.#student.student.input
+    // Labelling has begun when `onFrame` is called: weights that are swapped in from here on see the next frame.
+    let modelVersion = 0
     this.#pipeline = new Pipeline({
       camera: this.#camera.camera,
       labeller: this.#student.pair,
@@ -58,7 +75,11 @@ export class FlightModule implements Module {
       height,
       clock: this.#clock,
       pace: this.#config.camera.pace,
-      onFrame: this.#onFrame,
+      onFrame: frame => {
+        modelVersion = this.#student.applier.version
+        this.#onFrame(frame)
+      },
+      onLabels: (frame, labels, latencyMs) => this.#onLabels({ frame, labels, latencyMs, modelVersion }),
     })
     this.#finish(this.#pipeline.run())
   }
