@@ -11,6 +11,10 @@ const benches: Record<string, { entry: string; what: string }> = {
     what: 'camera to label through the agent next to bare session.run, and near swaps of weights',
   },
   codec: { entry: 'benchCodec', what: 'bytes of weight updates next to their entropy' },
+  labels: {
+    entry: 'benchLabels',
+    what: 'giving labels to programs on board: bytes a frame, share of a core',
+  },
   render: { entry: 'benchRender', what: 'a frame of the simulated camera on one core' },
 }
 

@@ -17,6 +17,7 @@ import {
 } from '@kestrel/link'
 import { RealClock } from '@kestrel/runtime'
 import t, { type Test } from 'tap'
+import { readLabelSocket } from '../support/label-reader.js'
 import { waitFor } from '../support/processes.js'
 import { writeScene } from '../support/scene.js'
 import { keptLog, tinyStudent, updateChain } from './support.js'
@@ -62,6 +63,7 @@ function fly(t: Test) {
     log,
     /** The agent's connection. */
     link: () => link!,
+    labels: join(folder, 'labels.sock'),
     start: (camera: Partial<AgentConfig['camera']> = {}) => {
       const config = parseAgentConfig({
         drone: 'kes1',
@@ -71,6 +73,7 @@ function fly(t: Test) {
         sampling: { fps: 5, minFps: 1, maxFps: 10 },
         uplink: { periodS: 1 },
         threads: 1,
+        output: { socket: join(folder, 'labels.sock') },
       })
       return startAgent(config, {
         log,
@@ -84,8 +87,9 @@ function fly(t: Test) {
 }
 
 t.test('a flight: status, segments, updates, refusals, control, a lost link, and a restart', async t => {
-  const { ground, start, link, log } = fly(t)
+  const { ground, start, link, log, labels } = fly(t)
   let agent = await start()
+  const reader = readLabelSocket(labels)
   t.match(await ground.hear('status'), {
     online: true,
     student: 'tiny.onnx',
@@ -113,6 +117,14 @@ t.test('a flight: status, segments, updates, refusals, control, a lost link, and
   await ground.say('update', update(1, first), id)
   t.match(await ground.hear('updateResult'), { applied: true, version: 1, modelDigest: chain.state.digest })
   await ground.hear('status', ({ modelVersion }) => modelVersion === 1)
+  await reader.hear(({ modelVersion }) => modelVersion === 1)
+  t.match(reader.hellos, [{ drone: 'kes1', student: 'tiny.onnx', classes: student.classes }])
+  const versions = reader.labels.map(({ modelVersion }) => modelVersion)
+  t.ok(
+    versions.includes(0) && !versions.includes(0, versions.indexOf(1)),
+    'first the shipped weights, then the new',
+  )
+  t.match(reader.labels[0], { width: 24, height: 16, classes: student.classes.length })
 
   chain.next()
   await ground.say('update', update(3, chain.next()))
@@ -145,6 +157,7 @@ t.test('a flight: status, segments, updates, refusals, control, a lost link, and
   )
 
   await agent.stop()
+  await waitFor('the end of the labels', () => reader.ended, { timeoutS: 30 })
   t.equal(ground.all('status').at(-1)?.online, false, 'it says goodbye')
   t.ok(
     log.lines.some(line => /^info: Flown .* model version 1/.test(line)),
