@@ -10,7 +10,13 @@ export { type RunningAgent, startAgent } from './service/agent.js'
 export { agentMain } from './service/cli.js'
 export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from './service/config.js'
 export { configHelp } from './service/config-help.js'
-export { UpdateApplier, type UpdateApplierOptions, type WeightStore } from './student/applier.js'
+export { rollBackStored } from './service/rollback.js'
+export {
+  type RollBack,
+  UpdateApplier,
+  type UpdateApplierOptions,
+  type WeightStore,
+} from './student/applier.js'
 export { type CanaryVerdict, judge } from './student/canary.js'
 export { DecoderThread } from './student/decoder-thread.js'
 export type { Labeller, StudentHost } from './student/host.js'

@@ -4,6 +4,7 @@ import { startAgent } from './agent.js'
 import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
 import { VERSION } from './link-module.js'
+import { rollBackStored } from './rollback.js'
 
 /** Exit codes of the agent. */
 const STOPPED = 0
@@ -32,6 +33,23 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to m
       code = await run(config)
     })
   program
+    .command('rollback')
+    .description('fly the weights before again: the last update was for the worse')
+    .requiredOption('--config <file>', 'YAML file with the options')
+    .addHelpText(
+      'after',
+      `
+For an agent that is not running: the weights of its last update are set aside, and those before them fly at the next start; where there are
+none, the student as shipped. Once more goes one step further back. What was set aside is not taken again from the ground.
+Exit code 0: done; 2: nothing to go back from, or something to mend.`,
+    )
+    .action(async ({ config }: { config: string }) => {
+      code = await command(async () => {
+        const options = loadAgentConfig(config)
+        process.stdout.write(`${await rollBackStored(options, createLog('agent', options.log))}\n`)
+      })
+    })
+  program
     .command('config')
     .description('list all options with their defaults')
     .action(() => {
@@ -45,6 +63,18 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to m
     throw error
   }
   return code
+}
+
+/** Runs what ends by itself. @returns the exit code */
+async function command(action: () => Promise<void>): Promise<number> {
+  try {
+    await action()
+    return STOPPED
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    process.stderr.write(`kestrel-agent: ${error.message}\n`)
+    return TO_MEND
+  }
 }
 
 async function run(file: string): Promise<number> {

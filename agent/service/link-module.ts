@@ -90,10 +90,16 @@ export class LinkModule implements Module {
     this.#connection = connection
     connection.onState(state => this.#onState(state === 'up'))
     this.#subscribe('control', payload => {
-      if (payload.case === 'control') this.#uplink().control(payload.value)
+      if (payload.case !== 'control') return
+      this.#uplink().control(payload.value)
+      const { rejectDigest } = payload.value
+      if (rejectDigest.length > 0) void this.#student.reject(rejectDigest)
     })
     this.#subscribe('update', payload => {
       if (payload.case === 'update') void this.#onUpdate(payload.value)
+    })
+    this.#student.onRolledBack(() => {
+      if (connection.up) void this.#send('status', this.#status(true))
     })
     if (connection.up) this.#onState(true)
   }
@@ -189,6 +195,7 @@ export class LinkModule implements Module {
         parameterCount: student.parameterCount,
         modelVersion: applier.version,
         modelDigest: applier.digest,
+        rolledBack: [...applier.rolledBack],
       },
     }
   }

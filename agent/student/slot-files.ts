@@ -24,7 +24,12 @@ export const diskFiles: SlotFiles = {
     }
   },
   async write(path, chunks) {
-    await mkdir(dirname(path), { recursive: true })
+    const folder = dirname(path)
+    const made = await mkdir(folder, { recursive: true })
+    // A folder that is new is gone after a power cut, and all in it, unless the one that it stands in was synced.
+    if (made !== undefined) {
+      for (let at = folder; at.length >= made.length; at = dirname(at)) await syncPath(dirname(at))
+    }
     const file = await open(path, 'w')
     try {
       for (const chunk of chunks) await file.writeFile(chunk)

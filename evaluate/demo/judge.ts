@@ -107,7 +107,7 @@ export class Judge {
 
   async #load(): Promise<void> {
     if (this.#wanted === this.#loaded) return
-    const { version, parameters } = await this.#store.load()
+    const [{ version, parameters }] = await this.#store.load()
     await this.#flown!.load(withParameters(this.#student, parameters))
     await this.#flown!.swap()
     this.#loaded = version

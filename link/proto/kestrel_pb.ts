@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIqkBCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDCLhAQoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDSJKCgxTYW1wbGVkRnJhbWUSEAoIZnJhbWVfaWQYASABKAQSEgoKY2FwdHVyZV91cxgCIAEoAxIUCgxzb3VyY2VfaW5kZXgYAyABKAQi0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwijwEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAiJdCgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIIkUKBlJlc3luYxIVCg1tb2RlbF92ZXJzaW9uGAEgASgNEhQKDG1vZGVsX2RpZ2VzdBgCIAEoDBIOCgZyZWFzb24YAyABKAkqagoKVmlkZW9Db2RlYxIbChdWSURFT19DT0RFQ19VTlNQRUNJRklFRBAAEhQKEFZJREVPX0NPREVDX0gyNjQQARIUChBWSURFT19DT0RFQ19IRVZDEAISEwoPVklERU9fQ09ERUNfQVYxEANiBnByb3RvMw");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIr4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDCLhAQoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDSJKCgxTYW1wbGVkRnJhbWUSEAoIZnJhbWVfaWQYASABKAQSEgoKY2FwdHVyZV91cxgCIAEoAxIUCgxzb3VyY2VfaW5kZXgYAyABKAQi0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwipAEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAhITCgtyb2xsZWRfYmFjaxgUIAMoDCJ0CgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIEhUKDXJlamVjdF9kaWdlc3QYCiABKAwiRQoGUmVzeW5jEhUKDW1vZGVsX3ZlcnNpb24YASABKA0SFAoMbW9kZWxfZGlnZXN0GAIgASgMEg4KBnJlYXNvbhgDIAEoCSpqCgpWaWRlb0NvZGVjEhsKF1ZJREVPX0NPREVDX1VOU1BFQ0lGSUVEEAASFAoQVklERU9fQ09ERUNfSDI2NBABEhQKEFZJREVPX0NPREVDX0hFVkMQAhITCg9WSURFT19DT0RFQ19BVjEQA2IGcHJvdG8z");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -143,6 +143,13 @@ export type Status = Message<"kestrel.v1.Status"> & {
    * @generated from field: bytes model_digest = 8;
    */
   modelDigest: Uint8Array;
+
+  /**
+   * Digests of weights that were rolled back, the last ones: the drone will not fly them again.
+   *
+   * @generated from field: repeated bytes rolled_back = 20;
+   */
+  rolledBack: Uint8Array[];
 };
 
 /**
@@ -362,7 +369,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
   applied: boolean;
 
   /**
-   * Refused: one of the codes of models/update, or `canary`; and a sentence.
+   * Refused: one of the codes of models/update, or `load`, `canary`, `store`, `swap`, `rolled-back`; and a sentence.
    *
    * @generated from field: string reason = 3;
    */
@@ -387,6 +394,13 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
    * @generated from field: float apply_ms = 7;
    */
   applyMs: number;
+
+  /**
+   * As in Status.
+   *
+   * @generated from field: repeated bytes rolled_back = 20;
+   */
+  rolledBack: Uint8Array[];
 };
 
 /**
@@ -427,6 +441,14 @@ export type Control = Message<"kestrel.v1.Control"> & {
    * @generated from field: bool paused = 4;
    */
   paused: boolean;
+
+  /**
+   * Digest of weights that turned out bad: a drone that flies them rolls back, and none takes them again. Names weights instead of
+   * saying "back", since a retained message comes more than once.
+   *
+   * @generated from field: bytes reject_digest = 10;
+   */
+  rejectDigest: Uint8Array;
 };
 
 /**

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { inProcessDecoder, type StudentHost, UpdateApplier, UpdateParts } from '@kestrel/agent'
 import { UpdateSchema } from '@kestrel/link'
-import { parameterDigest, readParameters } from '@kestrel/models'
+import { encodeUpdate, parameterDigest, readParameters } from '@kestrel/models'
 import { VirtualClock } from '@kestrel/runtime'
 import fc from 'fast-check'
 import t from 'tap'
@@ -11,6 +11,9 @@ const student = tinyStudent()
 
 /** A host and a store that note what is asked of them and fail where they are told to. */
 function rig(failing?: string) {
+  const fail = (name: string) => {
+    failing = name
+  }
   const calls: string[] = []
   const call = async (name: string) => {
     calls.push(name)
@@ -25,10 +28,10 @@ function rig(failing?: string) {
     },
     swap: () => call('swap'),
   }
-  const store = { save: () => call('store') }
+  const store = { save: () => call('store'), fallBack: () => call('fall back') }
   const start = { version: 0, parameters: readParameters(student) }
   const applier = new UpdateApplier({ student, host, store, start, clock: new VirtualClock() })
-  return { applier, calls }
+  return { applier, calls, fail, host, store }
 }
 
 t.test('load, canary, store, swap: in that order, and then it flies', async t => {
@@ -48,7 +51,7 @@ for (const [failing, reason, last] of [
   ['canary', 'canary', 'canary'],
   ['verdict', 'canary', 'canary'],
   ['store', 'store', 'store'],
-  ['swap', 'swap', 'swap'],
+  ['swap', 'swap', 'fall back'],
 ]) {
   t.test(`${failing} fails: refused with the reason, nothing changes`, async t => {
     const { applier, calls } = rig(failing)
@@ -62,6 +65,120 @@ for (const [failing, reason, last] of [
     t.equal(applier.version, 0)
   })
 }
+
+t.test('a swap that fails is undone on disk too: after a restart the same weights fly', async t => {
+  const { applier, calls } = rig('swap')
+  await applier.apply(updateChain(student).next())
+  t.same(calls, ['load', 'canary', 'store', 'swap', 'fall back'])
+})
+
+t.test(
+  'rolling back: the weights before fly again, under their own number, and those do not come back',
+  async t => {
+    const { applier, calls } = rig()
+    const chain = updateChain(student)
+    const [first, second] = [chain.next(), chain.next()]
+    await applier.apply(first)
+    const before = { digest: applier.digest, parameters: applier.parameters }
+    await applier.apply(second)
+    const bad = applier.digest
+    calls.length = 0
+    t.match(await applier.rollBack(), { rolledBack: true, from: 2, to: 1, detail: '' })
+    t.same(calls, ['load', 'fall back', 'swap'])
+    t.equal(applier.version, 1)
+    t.same({ digest: applier.digest, parameters: applier.parameters }, before)
+    t.same(applier.rolledBack, [bad])
+    const again = await applier.apply(second)
+    t.match(again, { applied: false, reason: 'rolled-back', version: 2, modelVersion: 1, rolledBack: [bad] })
+    t.match(
+      await applier.rollBack(),
+      { rolledBack: true, from: 1, to: 0 },
+      'the model as shipped is before all',
+    )
+    t.same(parameterDigest(applier.parameters), parameterDigest(readParameters(student)))
+    t.match(await applier.rollBack(), { rolledBack: false, from: 0, to: 0, detail: /nothing before/ })
+    t.same(applier.rolledBack.length, 2)
+  },
+)
+
+t.test('the drone learns on from where it went back to', async t => {
+  const { applier } = rig()
+  const chain = updateChain(student)
+  await applier.apply(chain.next())
+  const before = { ...chain.state }
+  await applier.apply(chain.next())
+  await applier.rollBack()
+  const indices = Uint32Array.of(3, 9)
+  const next = encodeUpdate({
+    codec: 'delta',
+    baseVersion: 1,
+    version: 3,
+    base: before.parameters,
+    indices,
+    values: Float32Array.of(0.5, -0.25),
+  })
+  t.match(await applier.apply(next.bytes), { applied: true, modelVersion: 3, modelDigest: next.digest })
+  t.match(await applier.rollBack(), { rolledBack: true, from: 3, to: 1 })
+})
+
+t.test(
+  'weights that the ground rejects: back where they fly, barred in any case, as often as it says so',
+  async t => {
+    const { applier, calls } = rig()
+    const chain = updateChain(student)
+    await applier.apply(chain.next())
+    const second = chain.next()
+    const bad = chain.state.digest
+    t.equal(await applier.reject(bad), undefined, 'it does not fly them')
+    t.match(await applier.apply(second), { applied: false, reason: 'rolled-back' })
+    const flown = applier.digest
+    t.match(await applier.reject(flown), { rolledBack: true, from: 1, to: 0 })
+    calls.length = 0
+    t.equal(await applier.reject(flown), undefined)
+    t.equal(await applier.reject(new Uint8Array()), undefined)
+    t.same(calls, [])
+    for (let i = 0; i < 40; i++) await applier.reject(new Uint8Array(32).fill(i))
+    t.equal(applier.rolledBack.length, 16, 'the last ones are remembered')
+  },
+)
+
+for (const failing of ['load', 'swap']) {
+  t.test(`rolling back, ${failing} fails: said, and nothing changes`, async t => {
+    const { applier, fail } = rig()
+    await applier.apply(updateChain(student).next())
+    fail(failing)
+    t.match(await applier.rollBack(), { rolledBack: false, from: 1, to: 1, detail: `${failing} broke` })
+    t.equal(applier.version, 1)
+    t.same(applier.rolledBack, [])
+  })
+}
+
+t.test('where the disk does not take it, the drone rolls back all the same and says so', async t => {
+  const { applier, fail } = rig()
+  await applier.apply(updateChain(student).next())
+  fail('fall back')
+  t.match(await applier.rollBack(), { rolledBack: true, to: 0, detail: /after a restart: fall back broke/ })
+  t.equal(applier.version, 0)
+})
+
+t.test('after a restart it knows what was before, and what it must not fly', async t => {
+  const chain = updateChain(student)
+  const [first, second] = [chain.next(), chain.next()]
+  const { applier: old } = rig()
+  await old.apply(first)
+  const one = { version: 1, parameters: old.parameters }
+  await old.apply(second)
+  const restarted = (rolledBack: Uint8Array[] = []) => {
+    const { host, store } = rig()
+    const start = rolledBack.length > 0 ? one : { version: 2, parameters: old.parameters }
+    const previous = rolledBack.length > 0 ? undefined : one
+    return new UpdateApplier({ student, host, store, start, previous, rolledBack, clock: new VirtualClock() })
+  }
+  t.match(await restarted().rollBack(), { rolledBack: true, from: 2, to: 1 })
+  const barred = restarted([old.digest])
+  t.match(await barred.apply(second), { applied: false, reason: 'rolled-back' })
+  t.match(await barred.rollBack(), { rolledBack: true, from: 1, to: 0 })
+})
 
 t.test('updates are applied one at a time, in the order they came', async t => {
   const { applier, calls } = rig()

@@ -1,6 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { SlotStore } from '@kestrel/agent'
+import { parameterDigest, readParameters } from '@kestrel/models'
+import { silentLog } from '@kestrel/runtime'
 import t, { type Test } from 'tap'
 import { bins, freePort, start, waitFor } from '../support/processes.js'
 import { writeScene } from '../support/scene.js'
@@ -73,4 +76,32 @@ t.test('a video that ends, ends the agent', async t => {
   const run = start(bins.agent, ['run', '--config', file])
   t.equal(await run.ended, 0, run.output())
   t.match(run.output(), /The video has ended[\s\S]*10 frames labelled/)
+})
+
+t.test('rollback: one step back each time, then nothing is left to go back from', async t => {
+  const { file } = await writeConfig(t, { log: { level: 'silent' } })
+  const student = tinyStudent()
+  const folder = join(dirname(file), 'state', 'weights')
+  const stored = () => new SlotStore({ folder, student, log: silentLog })
+  const store = stored()
+  await store.load()
+  for (const version of [1, 2]) {
+    const parameters = readParameters(student).map(value => value + version)
+    await store.save({ version, parameters, digest: parameterDigest(parameters) })
+  }
+  const rollback = async () => {
+    const run = start(bins.agent, ['rollback', '--config', file])
+    return [await run.ended, run.output()]
+  }
+  t.match(await rollback(), [0, /^Version 2 is set aside; version 1 flies at the next start\n$/])
+  t.equal((await stored().load())[0].version, 1)
+  t.match(await rollback(), [0, /^Version 1 is set aside; the student as shipped flies/])
+  t.equal((await stored().load())[0].version, 0)
+  t.match(await rollback(), [
+    2,
+    /^kestrel-agent: kes1 flies the student as shipped: there is nothing to roll back/,
+  ])
+  const help = start(bins.agent, ['rollback', '--help'])
+  t.equal(await help.ended, 0)
+  t.match(help.output(), /fly the weights before again/)
 })

@@ -29,16 +29,18 @@ function temporaryFolder(t: { teardown(run: () => void): void }): string {
 t.test('gives back the newest weights, in one log line', async t => {
   const folder = temporaryFolder(t)
   const { store, log } = open(folder)
-  t.same(await store.load(), { version: 0, parameters: shipped })
+  t.same(await store.load(), [{ version: 0, parameters: shipped }])
   t.match(log.lines, [/shipped model flies/])
   for (const version of [1, 2, 3]) await store.save(weights(version))
   const again = open(folder)
-  const loaded = await again.store.load()
-  t.equal(loaded.version, 3)
-  t.same(loaded.parameters, weights(3).parameters)
+  t.same(
+    (await again.store.load()).map(({ version, parameters }) => [version, parameters]),
+    [3, 2, 0].map(version => [version, weights(version).parameters]),
+    'newest first, the shipped ones last',
+  )
   t.match(again.log.lines, [/Version 3 of slot-a/])
   await again.store.save(weights(4))
-  t.equal((await open(folder).store.load()).version, 4)
+  t.equal((await open(folder).store.load())[0].version, 4)
 })
 
 t.test('any damage to the newest slot falls back to the other, to both to the shipped model', async t => {
@@ -55,18 +57,18 @@ t.test('any damage to the newest slot falls back to the other, to both to the sh
     damaged[at] ^= 1
     writeFileSync(join(folder, 'slot-b'), damaged)
     const { store, log } = open(folder)
-    t.same(await store.load(), { version: 1, parameters: weights(1).parameters }, `bit at ${at}`)
+    t.same((await store.load())[0], { version: 1, parameters: weights(1).parameters }, `bit at ${at}`)
     t.match(log.lines, [/slot-b .*: version 1 of slot-a flies/])
   }
   for (const length of [0, 3, 50, SLOT_HEADER_BYTES - 1, SLOT_HEADER_BYTES, middle, newest.length - 1]) {
     writeFileSync(join(folder, 'slot-b'), newest.subarray(0, length))
-    t.equal((await open(folder).store.load()).version, 1, `cut after ${length}`)
+    t.equal((await open(folder).store.load())[0].version, 1, `cut after ${length}`)
   }
   writeFileSync(join(folder, 'slot-b'), Buffer.concat([newest, Buffer.alloc(1)]))
-  t.equal((await open(folder).store.load()).version, 1, 'too long')
+  t.equal((await open(folder).store.load())[0].version, 1, 'too long')
   writeFileSync(join(folder, 'slot-a'), 'nonsense')
   const { store: last, log } = open(folder)
-  t.same(await last.load(), { version: 0, parameters: shipped })
+  t.same(await last.load(), [{ version: 0, parameters: shipped }])
   t.match(log.lines, [/slot-a .*; slot-b .*: the shipped model flies/])
 })
 
@@ -81,7 +83,7 @@ t.test('a damaged slot is the one that is written next', async t => {
   await again.load()
   await again.save(weights(3))
   t.equal(readFileSync(join(folder, 'slot-a')).length, SLOT_HEADER_BYTES + 4 * student.parameterCount)
-  t.equal((await open(folder).store.load()).version, 3)
+  t.equal((await open(folder).store.load())[0].version, 3)
 })
 
 t.test('weights that grew from another student, or another shipped model, are not taken', async t => {
@@ -90,12 +92,27 @@ t.test('weights that grew from another student, or another shipped model, are no
   await store.load()
   await store.save(weights(1))
   const other = open(folder, undefined, tinyStudent(3))
-  t.equal((await other.store.load()).version, 0)
+  t.equal((await other.store.load())[0].version, 0)
   t.match(other.log.lines, [/grew from another shipped model/])
   const foreign = open(folder, undefined, { ...student, layoutDigest: new Uint8Array(32) })
-  t.equal((await foreign.store.load()).version, 0)
+  t.equal((await foreign.store.load())[0].version, 0)
   t.match(foreign.log.lines, [/belongs to another student/])
 })
+
+/** A store whose files are in memory. */
+function memoryStore(files = new Map<string, Uint8Array>()) {
+  const access: SlotFiles = {
+    read: async path => files.get(path),
+    write: async (path, chunks) => void files.set(path, Buffer.concat(chunks)),
+    sync: async () => {},
+    async rename(from, to) {
+      files.set(to, files.get(from)!)
+      files.delete(from)
+    },
+    syncFolder: async () => {},
+  }
+  return { store: open('state', access).store, files }
+}
 
 class PowerCut extends Error {}
 
@@ -157,37 +174,94 @@ function fragileDisk(cutAt: number, luck: () => number) {
 t.test('a power cut between any two steps leaves the old weights or the new, never neither', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.integer({ min: 0, max: 20 }),
+      fc.integer({ min: 0, max: 24 }),
+      fc.array(fc.constantFrom('save', 'save', 'back'), { minLength: 1, maxLength: 6 }),
       fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })),
-      async (cutAt, lucky) => {
+      async (cutAt, steps, lucky) => {
         const disk = fragileDisk(cutAt, () => lucky.next().value as number)
         const { store } = open('state', disk.access)
         await store.load()
-        let saved = 0
-        let attempted = 0
+        // What flies, as the applier knows it: the last one is the newest; what is under it, it can go back to.
+        let flown = [0]
+        let attempted = flown
         try {
-          for (let version = 1; version <= 4; version++) {
-            attempted = version
-            await store.save(weights(version))
-            saved = version
+          for (const [i, step] of steps.entries()) {
+            if (step === 'back' && flown.length === 1) continue
+            attempted = step === 'save' ? [...flown.slice(-1), i + 1] : flown.slice(0, -1)
+            // After going back there is nothing but the shipped weights below.
+            if (step === 'back' && attempted[0] !== 0) attempted = [0, ...attempted]
+            if (step === 'save') await store.save(weights(i + 1))
+            else await store.fallBack(weights(attempted.at(-1)!).digest)
+            flown = attempted
           }
         } catch (error) {
           if (!(error instanceof PowerCut)) throw error
         }
         disk.reboot()
         const again = open('state', disk.access).store
-        const { version, parameters } = await again.load()
-        if (version !== saved && version !== attempted) return false
-        if (Buffer.compare(parameterDigest(parameters), parameterDigest(weights(version).parameters)) !== 0) {
-          return version === 0
-        }
+        const [{ version, parameters }] = await again.load()
+        // Going back to the shipped weights sets two slots aside, one after the other.
+        const allowed = new Set([
+          ...flown.slice(-1),
+          ...attempted.slice(-1),
+          ...(attempted.length === 1 ? flown : []),
+        ])
+        if (!allowed.has(version)) throw new Error(`version ${version}, expected ${[...allowed]}`)
+        if (Buffer.compare(parameterDigest(parameters), weights(version).digest) !== 0) return false
         // And it goes on from there.
-        await again.save(weights(10))
-        return (await open('state', disk.access).store.load()).version === 10
+        await again.save(weights(100))
+        return (await open('state', disk.access).store.load())[0].version === 100
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 1000 },
   )
+})
+
+t.test('going back: the weights before load, those after them are set aside and known', async t => {
+  const folder = temporaryFolder(t)
+  const { store } = open(folder)
+  await store.load()
+  for (const version of [1, 2, 3]) await store.save(weights(version))
+  await store.fallBack(weights(2).digest)
+  const versions = async () => {
+    const { store: reader } = open(folder)
+    return { versions: (await reader.load()).map(({ version }) => version), rolledBack: reader.rolledBack }
+  }
+  t.same(await versions(), { versions: [2, 0], rolledBack: [weights(3).digest] })
+  await store.save(weights(4))
+  t.same((await versions()).versions, [4, 2, 0], 'what flew before is still there')
+  await store.fallBack(weights(0).digest)
+  t.same((await versions()).versions, [0], 'as far back as it goes')
+  t.equal((await versions()).rolledBack.length, 2)
+  await store.save(weights(5))
+  t.same((await versions()).versions, [5, 0])
+  writeFileSync(join(folder, 'slot-b.rolled-back'), 'broken')
+  t.equal((await versions()).versions[0], 5, 'a damaged one of those is no reason for anything')
+})
+
+t.test('every cut and every bit of the newest slot: the other one loads', async t => {
+  const { store: writer, files } = memoryStore()
+  await writer.load()
+  await writer.save(weights(1))
+  await writer.save(weights(2))
+  const newest = Buffer.from(files.get('state/slot-b')!)
+  const loads = async (bytes: Uint8Array) => {
+    files.set('state/slot-b', bytes)
+    const [{ version, parameters }] = await memoryStore(files).store.load()
+    return version === 1 && Buffer.compare(parameterDigest(parameters), weights(1).digest) === 0
+  }
+  const failed: string[] = []
+  for (let length = 0; length < newest.length; length++) {
+    if (!(await loads(newest.subarray(0, length)))) failed.push(`cut after ${length}`)
+    for (let bit = 0; bit < 8; bit++) {
+      const damaged = Buffer.from(newest)
+      damaged[length] ^= 1 << bit
+      if (!(await loads(damaged))) failed.push(`bit ${bit} of byte ${length}`)
+    }
+  }
+  t.same(failed, [])
+  files.set('state/slot-b', newest)
+  t.equal((await memoryStore(files).store.load())[0].version, 2, 'undamaged, it does')
 })
 
 t.test('the steps on a real disk: temporary file, sync, rename, sync of the folder', async t => {
