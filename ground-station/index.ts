@@ -33,6 +33,7 @@ export { isLabelled, type LabelledFrame, ReplayBuffer } from './session/replay-b
 export type { PhaseReport, UpdateAnswer } from './session/report.js'
 export { nextSamplingRate } from './session/sampling-rate.js'
 export { decodeState, encodeState, loadState, type SessionState, saveState } from './session/state.js'
+export { hasFallen, type LiveScores, liveScores, SwapWatch } from './session/swap-watch.js'
 export { nextTrainingRate, type TrainingRate } from './session/training-rate.js'
 export { openTeacher } from './teacher/open.js'
 export type { FrameReference, Teacher } from './teacher/teacher.js'

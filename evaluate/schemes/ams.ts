@@ -44,7 +44,7 @@ export async function createAms(
     const report = await flight.runPhase()
     if (report.trained) phases++
     if (report.trained && !report.sent) heldBack++
-    flight.control(report.samplingFps, report.updatePeriodS, settings.link.uplinkKbps)
+    await flight.control(report.samplingFps, report.updatePeriodS, settings.link.uplinkKbps)
     return endMs + report.updatePeriodS * 1000
   }
 
@@ -67,7 +67,7 @@ export async function createAms(
         downlinkBytes: flight.link.downlinkBytes,
         updates: flight.applied,
         sampledFrames: flight.sampledFrames,
-        details: { phases, heldBack, refused: flight.refused },
+        details: { phases, heldBack, refused: flight.refused, rolledBack: flight.rolledBack },
       }
     },
     async dispose() {

@@ -18,9 +18,10 @@ import type { FlyingStudent } from './flying-student.js'
  */
 export class Flight {
   readonly link: LinkMeter
-  /** Updates that the drone applied, and refused. */
+  /** Updates that the drone applied, refused, and went back from. */
   applied = 0
   refused = 0
+  rolledBack = 0
   sampledFrames = 0
   readonly #clock: SchemeContext['clock']
   readonly #session: GroundSession
@@ -80,11 +81,14 @@ export class Flight {
     return report
   }
 
-  /** Tells the drone its sampling rate, frames/s, and segment length, s. */
-  control(samplingFps: number, updatePeriodS: number, uplinkKbps: number): void {
-    const control = this.link.down({ case: 'control', value: { samplingFps, updatePeriodS, uplinkKbps } })
+  /** Tells the drone its sampling rate, frames/s, and segment length, s, and the weights that turned out bad, if any did. */
+  async control(samplingFps: number, updatePeriodS: number, uplinkKbps: number): Promise<void> {
+    const { rejectDigest } = this.#session
+    const value = { samplingFps, updatePeriodS, uplinkKbps, rejectDigest }
+    const control = this.link.down({ case: 'control', value })
     this.#sampler.setRate(control.samplingFps)
     this.#segmenter.configure({ uplinkKbps: control.uplinkKbps, periodS: control.updatePeriodS })
+    if (rejectDigest !== undefined) await this.#reject(control.rejectDigest)
   }
 
   /** Applies the updates that have arrived, and reports them to the ground. */
@@ -98,6 +102,17 @@ export class Flight {
       const catchUp = this.#session.acknowledge({ ...result, digest: result.modelDigest })
       if (catchUp !== undefined) this.#send(catchUp)
     }
+  }
+
+  /** Where the drone flies these weights it goes back, and says so. */
+  async #reject(digest: Uint8Array): Promise<void> {
+    const outcome = await this.#applier.reject(digest)
+    if (outcome === undefined) return
+    this.rolledBack++
+    const { version, digest: modelDigest, rolledBack } = this.#applier
+    const value = { online: true, modelVersion: version, modelDigest, rolledBack: [...rolledBack] }
+    const status = this.link.up({ case: 'status', value })
+    this.#session.reconcile({ version, digest: status.modelDigest, rolledBack: status.rolledBack })
   }
 
   dispose(): void {

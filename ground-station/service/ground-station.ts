@@ -79,6 +79,19 @@ export class GroundStation {
     await this.#running
   }
 
+  /**
+   * Has a drone fly the version before again, and not take the one that it flies a second time. Where it cannot, the log says why.
+   *
+   * @returns false where no drone of that name is taught here
+   */
+  rollBack(name: string): boolean {
+    const drone = this.#drones.get(name)
+    if (drone === undefined || drone.refusal !== undefined) return false
+    drone.add({ kind: 'reject', drone: name })
+    this.#wake.abort()
+    return true
+  }
+
   #take(name: string, bytes: Uint8Array): void {
     const address = parseTopic(name)
     if (address === undefined || this.#stopping.signal.aborted) return
@@ -134,8 +147,9 @@ export class GroundStation {
       }
     } else if (payload.case === 'updateResult') {
       this.#logAnswer(drone, payload.value)
-      const { version, applied, reason, modelVersion, modelDigest: digest } = payload.value
-      drone.add({ kind: 'answer', drone: name, answer: { version, applied, reason, modelVersion, digest } })
+      const { version, applied, reason, modelVersion, modelDigest: digest, rolledBack } = payload.value
+      const answer = { version, applied, reason, modelVersion, digest, rolledBack }
+      drone.add({ kind: 'answer', drone: name, answer })
     } else if (payload.case === 'resync') {
       const { modelVersion: version, modelDigest: digest, reason } = payload.value
       this.#log.info(`${name} asks to be brought up to date from version ${version}: ${reason}`)
@@ -165,7 +179,8 @@ export class GroundStation {
     drone.online = true
     // What it was told may be lost with a broker that restarted.
     drone.control = ''
-    const report = { version: status.modelVersion, digest: status.modelDigest }
+    const { modelVersion: version, modelDigest: digest, rolledBack } = status
+    const report = { version, digest, rolledBack }
     drone.add({ kind: 'report', drone: name, report })
   }
 
@@ -239,9 +254,12 @@ export class GroundStation {
     for (const value of updateParts(update)) this.#publish(name, 'update', { case: 'update', value })
   }
 
-  #sendControl(drone: Drone, { samplingFps, updatePeriodS }: JobResult): void {
-    const value = { samplingFps, updatePeriodS, uplinkKbps: this.#uplinkKbps, paused: false }
-    const control = JSON.stringify(value)
+  #sendControl(drone: Drone, { samplingFps, updatePeriodS, rejectDigest }: JobResult): void {
+    const value = { samplingFps, updatePeriodS, uplinkKbps: this.#uplinkKbps, paused: false, rejectDigest }
+    const control = JSON.stringify({
+      ...value,
+      rejectDigest: Buffer.from(rejectDigest ?? []).toString('hex'),
+    })
     if (drone.control === control) return
     drone.control = control
     this.#publish(drone.name, 'control', { case: 'control', value })

@@ -9,6 +9,8 @@ export type Job =
   /** `message`: the whole envelope as it crossed the link. */
   | { kind: 'segment'; drone: string; message: Uint8Array }
   | { kind: 'phase'; drone: string }
+  /** Somebody wants the drone to fly the version before again. */
+  | { kind: 'reject'; drone: string }
 
 /** What came of a job. */
 export interface JobResult {
@@ -23,6 +25,8 @@ export interface JobResult {
   /** r, frames/s, and T_update, s. */
   samplingFps: number
   updatePeriodS: number
+  /** SHA-256 of weights that the drone must not fly; told with the rates. */
+  rejectDigest?: Uint8Array
 }
 
 /** What drones must fly to be taught here. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { decodeEnvelope } from '@kestrel/link'
 import { readStudentFile, type Student } from '@kestrel/models'
-import { type Log, messageOf, RealClock } from '@kestrel/runtime'
+import { type Log, messageOf, RealClock, UserError } from '@kestrel/runtime'
 import { GroundSession } from '../session/ground-session.js'
 import { loadState, type SessionState, saveState } from '../session/state.js'
 import { openTeacher } from '../teacher/open.js'
@@ -64,6 +64,12 @@ export class SessionLearner implements Learner {
         return this.#result(session, { update: session.reconcile(job.report) })
       case 'answer':
         return this.#result(session, { update: session.acknowledge(job.answer) })
+      case 'reject': {
+        if (!session.reject())
+          throw new UserError('it flies the student as shipped: there is nothing to go back to')
+        this.#save(job.drone, session)
+        return this.#result(session, {})
+      }
       case 'segment': {
         const { payload } = decodeEnvelope(job.message)
         if (payload.case !== 'segment') throw new Error(`A ${payload.case} message came as a segment`)
@@ -86,8 +92,8 @@ export class SessionLearner implements Learner {
   }
 
   #result(session: GroundSession, result: Partial<JobResult>): JobResult {
-    const { newFrames, samplingFps, updatePeriodS } = session
-    return { ...result, newFrames, samplingFps, updatePeriodS }
+    const { newFrames, samplingFps, updatePeriodS, rejectDigest } = session
+    return { ...result, newFrames, samplingFps, updatePeriodS, rejectDigest }
   }
 
   #session(drone: string): GroundSession {

@@ -21,6 +21,8 @@ export interface ModelVersion {
 export interface ModelReport {
   version: number
   digest: Uint8Array
+  /** Digests of weights that it rolled back and will not take again. */
+  rolledBack?: readonly Uint8Array[]
 }
 
 /** An update on its way to the drone. */
@@ -62,11 +64,13 @@ export class UpdateChain {
   /**
    * @param options.shipped parameters of the student file, [P]
    * @param options.flown what the drone flies, where that is not the shipped student
+   * @param options.previous what it flew before that
    * @param options.issued the highest version number given out so far
    */
   constructor(options: {
     shipped: Float32Array
     flown?: { version: number; parameters: Float32Array }
+    previous?: { version: number; parameters: Float32Array }
     issued?: number
     codec?: UpdateCodec
     historyVersions?: number
@@ -78,11 +82,18 @@ export class UpdateChain {
     this.#issued = Math.max(options.issued ?? 0, version)
     this.#codec = codec
     this.#historyVersions = historyVersions
+    const { previous } = options
+    if (previous !== undefined) this.#remember({ ...previous, digest: parameterDigest(previous.parameters) })
   }
 
   /** What the drone flies as far as the ground knows, or should fly where it flies something unknown. */
   get flown(): ModelVersion {
     return this.#flown
+  }
+
+  /** Earlier versions, the last one first and the shipped student at the end. */
+  get earlier(): ModelVersion[] {
+    return [...this.#history.toReversed(), this.#shipped]
   }
 
   /** The update under way. */
@@ -147,6 +158,13 @@ export class UpdateChain {
       update: { codec, baseVersion, version, count, bytes },
       result: { version, parameters, digest },
     }
+  }
+
+  /** What a drone that flies something unknown should fly, where that is not what it flew last. */
+  retreat(to: ModelVersion): void {
+    this.#remember(this.#flown)
+    this.#flown = to
+    this.#pending = undefined
   }
 
   /** Forgets the update under way: the drone refused it. */

@@ -5,6 +5,12 @@ import type { UpdateAnswer } from './report.js'
 /** Phases after which an update without an answer is sent again. */
 const RESEND_AFTER_PHASES = 3
 
+/** Phases after which a drone that does not go back by itself is sent the weights to go back to. */
+const PATIENCE_PHASES = 3
+
+/** Rejected weights that are remembered. */
+const MAX_REJECTED = 16
+
 /** An update that was sent more recently than this is still on its way: a report that does not show it yet says nothing, ms. */
 const RESEND_AFTER_MS = 2000
 
@@ -17,22 +23,38 @@ export class Delivery {
   readonly #clock: Clock
   readonly #log: Log
   readonly #onRounded: (target: Float32Array, result: Float32Array) => void
+  readonly #onSwap: (before?: ModelVersion) => void
+  readonly #onRolledBack: () => void
+  /** Digests (hex) of weights that must not fly, the last one last. */
+  #rejected: string[]
+  #phasesRejected = 0
   #phasesUnanswered = 0
   #sentMs = Number.NEGATIVE_INFINITY
   /** A catch-up has been written since the last phase: one each is enough, whatever the drone reports. */
   #healed = false
 
-  /** @param options.onRounded told what became of weights that a catch-up carries: binary16 on both sides */
+  /**
+   * @param options.rejected digests (hex) of weights that must not fly, of an earlier process
+   * @param options.onRounded told what became of weights that a catch-up carries: binary16 on both sides
+   * @param options.onSwap the drone flies other weights; told what it flew before, where it applied an update
+   * @param options.onRolledBack the drone went back from weights that were bad, and flies `flown`
+   */
   constructor(options: {
     chain: ConstructorParameters<typeof UpdateChain>[0]
     clock: Clock
     log: Log
+    rejected?: string[]
     onRounded: (target: Float32Array, result: Float32Array) => void
+    onSwap: (before?: ModelVersion) => void
+    onRolledBack: () => void
   }) {
     this.#chain = new UpdateChain(options.chain)
     this.#clock = options.clock
     this.#log = options.log
+    this.#rejected = options.rejected ?? []
     this.#onRounded = options.onRounded
+    this.#onSwap = options.onSwap
+    this.#onRolledBack = options.onRolledBack
   }
 
   get flown(): ModelVersion {
@@ -49,6 +71,40 @@ export class Delivery {
 
   get droneIsUnknown(): boolean {
     return this.#chain.droneIsUnknown
+  }
+
+  /** What the drone flew before, or would go back to. */
+  get previous(): ModelVersion {
+    const { earlier, flown } = this.#chain
+    const isGood = ({ digest }: ModelVersion) =>
+      !this.#isRejected(digest) && Buffer.compare(digest, flown.digest) !== 0
+    return earlier.find(isGood) ?? earlier[earlier.length - 1]
+  }
+
+  /** Digests (hex) of weights that must not fly, the last one last. */
+  get rejected(): string[] {
+    return this.#rejected
+  }
+
+  /** The drone flies weights that were rejected, as far as the ground knows. */
+  get awaitsRollBack(): boolean {
+    return this.#isRejected(this.flown.digest)
+  }
+
+  /** The drone shall go back from what it flies. @returns whether it can: nothing is before the shipped student */
+  reject(): boolean {
+    const { digest } = this.flown
+    if (Buffer.compare(digest, this.#chain.shippedDigest) === 0) return false
+    this.#remember(digest)
+    this.#phasesRejected = 0
+    return true
+  }
+
+  /** Once a phase while the drone has not gone back: after some of them, an update that brings it there. */
+  sendBackAfterWaiting(): OutgoingUpdate | undefined {
+    const { pending } = this.#chain
+    if (pending !== undefined) return this.resendAfterWaiting()
+    return ++this.#phasesRejected < PATIENCE_PHASES ? undefined : this.heal(this.previous.parameters)
   }
 
   beginPhase(): void {
@@ -77,10 +133,12 @@ export class Delivery {
   }
 
   /** See `GroundSession.acknowledge`. */
-  acknowledge({ version, applied, digest, modelVersion }: UpdateAnswer): OutgoingUpdate | undefined {
+  acknowledge(answer: UpdateAnswer): OutgoingUpdate | undefined {
+    const { version, applied, digest, modelVersion, rolledBack } = answer
     const flies = modelVersion ?? (applied ? version : this.#chain.flown.version)
     const refused = !applied && this.#chain.pending?.version === version
-    const update = digest.length === 0 ? undefined : this.#observe({ version: flies, digest }, false)
+    const update =
+      digest.length === 0 ? undefined : this.#observe({ version: flies, digest, rolledBack }, false)
     if (refused && this.#chain.pending?.version === version) this.#chain.drop()
     return update
   }
@@ -101,11 +159,21 @@ export class Delivery {
   }
 
   #observe(report: ModelReport, resend: boolean): OutgoingUpdate | undefined {
-    const target = this.#chain.flown
+    for (const digest of report.rolledBack ?? []) this.#remember(digest)
+    const before = this.#chain.flown
+    const wasRejected = this.#isRejected(before.digest)
+    // What the drone must not fly is nothing to bring it back to.
+    const target = wasRejected ? this.previous : before
     const outcome = this.#chain.observe(report)
     const { pending } = this.#chain
-    if (outcome === 'applied') return undefined
     if (outcome === 'same') return resend ? this.#again() : undefined
+    if (outcome !== 'unknown' && wasRejected) {
+      this.#log.info(`The drone went back from version ${before.version}: version ${report.version} flies`)
+      this.#onRolledBack()
+      return undefined
+    }
+    this.#onSwap(outcome === 'applied' ? before : undefined)
+    if (outcome === 'applied') return undefined
     if (outcome === 'moved') {
       this.#log.info(
         `The drone flies version ${report.version}, not ${target.version} as thought: catching up`,
@@ -118,7 +186,20 @@ export class Delivery {
       `The drone flies a version ${report.version} that the ground does not know: sending all weights`,
     )
     this.#chain.drop()
+    if (wasRejected) {
+      this.#chain.retreat(target)
+      this.#onRolledBack()
+    }
     return this.heal(target.parameters)
+  }
+
+  #remember(digest: Uint8Array): void {
+    const hex = Buffer.from(digest).toString('hex')
+    if (!this.#rejected.includes(hex)) this.#rejected = [...this.#rejected, hex].slice(-MAX_REJECTED)
+  }
+
+  #isRejected(digest: Uint8Array): boolean {
+    return this.#rejected.includes(Buffer.from(digest).toString('hex'))
   }
 
   /** The update under way once more, unless it has only just been sent. */

@@ -28,18 +28,30 @@ export async function heldOutMiou(
   frames: readonly LabelledFrame[],
   options: { threads?: number } = {},
 ): Promise<number | undefined> {
-  if (frames.length === 0) return undefined
+  const total = new ConfusionMatrix(student.output.classes)
+  for (const matrix of await confusions(student, parameters, frames, options)) total.addMatrix(matrix)
+  return total.miou()
+}
+
+/** What a student with these parameters makes of each frame, against the teacher, at the teacher's label size. */
+export async function confusions(
+  student: Student,
+  parameters: Float32Array,
+  frames: readonly LabelledFrame[],
+  options: { threads?: number } = {},
+): Promise<ConfusionMatrix[]> {
+  if (frames.length === 0) return []
+  const { classes } = student.output
   const runner = await StudentRunner.create(student, withParameters(student, parameters), options)
   try {
-    const matrix = new ConfusionMatrix(student.output.classes)
+    const matrices: ConfusionMatrix[] = []
     for (const { image, labels } of frames) {
       const { data, height, width } = await runner.logits(image)
-      matrix.add(
-        labels,
-        argmaxUpsampled(data, student.output.classes, height, width, labels.height, labels.width),
-      )
+      const matrix = new ConfusionMatrix(classes)
+      matrix.add(labels, argmaxUpsampled(data, classes, height, width, labels.height, labels.width))
+      matrices.push(matrix)
     }
-    return matrix.miou()
+    return matrices
   } finally {
     await runner.release()
   }

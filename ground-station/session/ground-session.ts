@@ -16,6 +16,7 @@ import { ReplayBuffer } from './replay-buffer.js'
 import type { PhaseReport, UpdateAnswer } from './report.js'
 import { nextSamplingRate } from './sampling-rate.js'
 import { type SessionState, stateOwner } from './state.js'
+import { type LiveScores, SwapWatch } from './swap-watch.js'
 import { nextTrainingRate, type TrainingRate } from './training-rate.js'
 
 /** Share of T_update that training may take; labels, the gate and encoding need the rest. */
@@ -37,6 +38,7 @@ export class GroundSession {
   readonly #shipped: Float32Array
   readonly #buffer: ReplayBuffer
   readonly #intake: SegmentIntake
+  readonly #watch: SwapWatch
   #delivery: Delivery
   #adam: Adam
   /** w, [P]: what is being trained. */
@@ -60,7 +62,8 @@ export class GroundSession {
     this.#shipped = readParameters(student)
     this.#buffer = new ReplayBuffer({ horizonMs: horizonS * 1000, maxFrames, maxBytes: maxBufferMB * 1e6 })
     this.#intake = new SegmentIntake({ student, teacher, buffer: this.#buffer, log })
-    this.#delivery = this.#createDelivery(start)
+    this.#watch = new SwapWatch({ student, threads, options: this.options.rollBack })
+    this.#delivery = this.#createDelivery({ flown: start })
     this.#trained = Float32Array.from(this.#delivery.flown.parameters)
     this.#adam = new Adam(student.parameterCount, this.options)
     this.#samplingFps = asr.fps
@@ -115,8 +118,9 @@ export class GroundSession {
     const heldOut = Math.min(holdOutCount(newFrames, holdOutFraction), this.#buffer.length)
     this.#phase++
     this.#delivery.beginPhase()
+    const live = await this.#lookAtSwap(newFrames)
     const rng = createRng(`${seed}/phase/${this.#phase}`)
-    const canTrain = newFrames > 0 && this.#buffer.length > heldOut
+    const canTrain = newFrames > 0 && this.#buffer.length > heldOut && !this.#delivery.awaitsRollBack
     const { parameterCount, classes } = this.#student
     const result = await trainPhase({
       engine: this.#engine,
@@ -148,6 +152,7 @@ export class GroundSession {
       loss: result.loss,
       frames: this.#buffer.length,
       heldOut,
+      ...(live === undefined ? {} : { live }),
       sent: false,
       samplingFps: this.#samplingFps,
       updatePeriodS: this.#rate.periodS,
@@ -155,6 +160,7 @@ export class GroundSession {
       durationMs: 0,
     }
     if (options.shouldStop?.()) report.reason = 'stopped before the phase was complete'
+    else if (this.#delivery.awaitsRollBack) this.#awaitRollBack(report)
     else if (trained || this.#delivery.pending !== undefined) await this.#offer(report)
     else if (result.skipped > 0) report.reason = 'no iteration gave a finite gradient'
     else
@@ -194,9 +200,26 @@ export class GroundSession {
     return this.#delivery.reconcile(report)
   }
 
+  /**
+   * Has the drone fly the version before again, and not take the one that it flies a second time: `rejectDigest` goes to it. Training
+   * goes on from where it went back to.
+   *
+   * @returns false where it flies the student as shipped: nothing is before that
+   */
+  reject(): boolean {
+    this.#watch.end()
+    return this.#delivery.reject()
+  }
+
+  /** SHA-256 of the weights that turned out bad last; the drone is told with everything else that it is to do. */
+  get rejectDigest(): Uint8Array | undefined {
+    const hex = this.#delivery.rejected.at(-1)
+    return hex === undefined ? undefined : Uint8Array.from(Buffer.from(hex, 'hex'))
+  }
+
   /** What to save; the arrays are the session's own: write them before the next phase. */
   state(): SessionState {
-    const { flown, issued, pending } = this.#delivery
+    const { flown, previous, issued, pending, rejected } = this.#delivery
     return {
       ...stateOwner(this.#student),
       phase: this.#phase,
@@ -207,12 +230,16 @@ export class GroundSession {
       periodS: this.#rate.periodS,
       rates: this.#rate.rates,
       refusedInRow: this.#refusedInRow,
+      previousVersion: previous.version,
+      rejected,
       flown: flown.parameters,
       trained: this.#trained,
       m: this.#adam.m,
       v: this.#adam.v,
       step: this.#step ?? new Float32Array(0),
       pending: pending?.bytes ?? new Uint8Array(0),
+      // The shipped weights are in the student's file.
+      previous: previous.version === 0 ? new Float32Array(0) : previous.parameters,
     }
   }
 
@@ -220,6 +247,32 @@ export class GroundSession {
     const { asr, atr, updatePeriodS } = this.options
     this.#samplingFps = nextSamplingRate(this.#samplingFps, phi, asr)
     this.#rate = nextTrainingRate(this.#rate, this.#samplingFps, updatePeriodS, atr)
+  }
+
+  /** Compares the swap before on frames that came after it, and has the drone go back where it was for the worse. */
+  async #lookAtSwap(newFrames: number): Promise<LiveScores | undefined> {
+    const { frames } = this.#buffer
+    const live = await this.#watch.look(
+      frames.slice(Math.max(0, frames.length - newFrames)),
+      this.flown.parameters,
+    )
+    // An update under way may fly by now: its own frames will judge it.
+    if (live === undefined || this.#delivery.pending !== undefined || !this.#watch.fell(live)) return live
+    const percent = (miou: number) => `${(100 * miou).toFixed(1)} %`
+    const { version } = this.flown
+    if (this.reject()) {
+      this.#log.warn(
+        `Version ${version} turned out worse than the one before: mIoU ${percent(live.after)}, not ${percent(live.before)}, on ${live.frames} frames ` +
+          'since the swap. The drone is to go back',
+      )
+    }
+    return live
+  }
+
+  #awaitRollBack(report: PhaseReport): void {
+    report.reason = `the drone has not gone back from version ${this.flown.version} yet`
+    report.update = this.#delivery.sendBackAfterWaiting()
+    report.sent = report.update !== undefined
   }
 
   /** Encodes an update, lets the gate judge what the drone would hold, and puts it under way. */
@@ -273,16 +326,31 @@ export class GroundSession {
     this.#step = undefined
   }
 
-  #createDelivery(flown?: { version: number; parameters: Float32Array }, issued?: number): Delivery {
+  #createDelivery(init: {
+    flown?: { version: number; parameters: Float32Array }
+    previous?: { version: number; parameters: Float32Array }
+    issued?: number
+    rejected?: string[]
+  }): Delivery {
     const { codec, historyVersions } = this.options
+    const { rejected, ...known } = init
     return new Delivery({
-      chain: { shipped: this.#shipped, flown, issued, codec, historyVersions },
+      chain: { shipped: this.#shipped, codec, historyVersions, ...known },
+      rejected,
       clock: this.#clock,
       log: this.#log,
       // The training copy takes the rounding of what was sent, so that both sides stay bit-identical.
       onRounded: (target, result) => {
         for (let i = 0; i < target.length; i++)
           if (this.#trained[i] === target[i]) this.#trained[i] = result[i]
+      },
+      onSwap: before => {
+        if (before === undefined) this.#watch.end()
+        else this.#watch.begin(before.parameters, this.#intake.newFrames)
+      },
+      onRolledBack: () => {
+        this.#watch.end()
+        this.#restart('The drone went back to earlier weights')
       },
     })
   }
@@ -295,10 +363,13 @@ export class GroundSession {
       )
       return
     }
-    this.#delivery = this.#createDelivery(
-      { version: state.flownVersion, parameters: state.flown },
-      state.issued,
-    )
+    const { previous, rejected, issued } = state
+    this.#delivery = this.#createDelivery({
+      flown: { version: state.flownVersion, parameters: state.flown },
+      ...(previous.length > 0 && { previous: { version: state.previousVersion, parameters: previous } }),
+      issued,
+      rejected,
+    })
     this.#trained = state.trained
     this.#adam.m.set(state.m)
     this.#adam.v.set(state.v)

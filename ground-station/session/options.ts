@@ -34,6 +34,22 @@ const atrSchema = z.strictObject({
   maxFactor: z.number().min(1).default(6).describe('greatest T_update, in multiples of updatePeriodS'),
 })
 
+const rollBackSchema = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe(
+      'have the drone go back where frames labelled after a swap show that the version before is better',
+    ),
+  minFrames: z.number().int().min(1).max(64).default(5).describe('frames labelled after the swap, at least'),
+  margin: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.05)
+    .describe('by how much the mIoU 0..1 of what flies must be below that of the version before'),
+})
+
 /** Everything that can be set about one drone's session, with the paper's defaults (DESIGN.md section 3). */
 export const sessionOptionsSchema = z.strictObject({
   updatePeriodS: z
@@ -99,6 +115,7 @@ export const sessionOptionsSchema = z.strictObject({
     .describe('earlier versions from which a drone can still be caught up by a delta'),
   asr: asrSchema.prefault({}).describe('adaptive sampling rate'),
   atr: atrSchema.prefault({}).describe('adaptive training rate'),
+  rollBack: rollBackSchema.prefault({}).describe('going back after a swap for the worse'),
   seed: z.union([z.number().int(), z.string()]).default(1).describe('of everything random in the session'),
 })
 
@@ -156,8 +173,8 @@ export function readAssignments(
 function settingPath(key: string): string[] {
   const path = key.split('.')
   if (path.length > 1 || Object.hasOwn(sessionOptionsSchema.shape, key)) return path
-  const groups = Object.entries({ asr: asrSchema, atr: atrSchema }).filter(([, group]) =>
-    Object.hasOwn(group.shape, key),
+  const groups = Object.entries({ asr: asrSchema, atr: atrSchema, rollBack: rollBackSchema }).filter(
+    ([, group]) => Object.hasOwn(group.shape, key),
   )
   if (groups.length > 1) {
     throw new UserError(

@@ -1,4 +1,5 @@
 import type { OutgoingUpdate } from './chain.js'
+import type { LiveScores } from './swap-watch.js'
 
 /** What a phase did. */
 export interface PhaseReport {
@@ -14,6 +15,8 @@ export interface PhaseReport {
   /** mIoU 0..1 on the hold-out: of what the drone flies, and of what was trained; undefined where it was not measured. */
   holdOutBefore?: number
   holdOutAfter?: number
+  /** How the swap before turned out on the frames of this phase and those since it, where one is watched. */
+  live?: LiveScores
   /** An update is to be sent: `update`. */
   sent: boolean
   update?: OutgoingUpdate
@@ -38,4 +41,6 @@ export interface UpdateAnswer {
   /** Version of what the drone flies now; by default `version` if applied, else as before. */
   modelVersion?: number
   reason?: string
+  /** As in `ModelReport`. */
+  rolledBack?: readonly Uint8Array[]
 }

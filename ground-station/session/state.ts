@@ -28,6 +28,10 @@ export interface SessionState {
   rates: number[]
   /** Phases that the gate refused in a row. */
   refusedInRow: number
+  /** The version that it flew before that. */
+  previousVersion: number
+  /** SHA-256 (hex) of weights that turned out bad and must not fly. */
+  rejected: string[]
   /** Weights that the drone flies, and those in training, [P]. */
   flown: Float32Array
   trained: Float32Array
@@ -38,6 +42,8 @@ export interface SessionState {
   step: Float32Array
   /** The update under way, encoded; empty where there is none. */
   pending: Uint8Array
+  /** Weights that the drone flew before, [P]; empty where that is not known. */
+  previous: Float32Array
 }
 
 /** Which student a state belongs to. */
@@ -69,13 +75,24 @@ const headerSchema = z.strictObject({
   periodS: z.number().positive(),
   rates: z.array(z.number()).max(100),
   refusedInRow: count,
-  lengths: z.strictObject({ flown: count, trained: count, m: count, v: count, step: count, pending: count }),
+  // States of before there was going back have none of this.
+  previousVersion: count.default(0),
+  rejected: z.array(z.string().length(64)).max(64).default([]),
+  lengths: z.strictObject({
+    flown: count,
+    trained: count,
+    m: count,
+    v: count,
+    step: count,
+    pending: count,
+    previous: count.default(0),
+  }),
 })
 
 /** Magic, length of the header (u32), header (JSON), the vectors (little-endian floats), the update, SHA-256 of it all. */
 export function encodeState(state: SessionState): Uint8Array {
-  const { flown, trained, m, v, step, pending, ...rest } = state
-  const sections = { flown, trained, m, v, step, pending }
+  const { flown, trained, m, v, step, pending, previous, ...rest } = state
+  const sections = { flown, trained, m, v, step, pending, previous }
   const lengths = Object.fromEntries(Object.entries(sections).map(([name, data]) => [name, data.length]))
   const header = Buffer.from(JSON.stringify({ ...rest, lengths }))
   const size = Buffer.alloc(4)
@@ -112,11 +129,14 @@ export function decodeState(bytes: Uint8Array, source: string): SessionState {
   }
   const { lengths, ...rest } = header
   const floats = vectors.reduce((sum, name) => sum + lengths[name], 0)
-  if (headerEnd + 4 * floats + lengths.pending !== body.length) return fail('its sections do not add up')
+  if (headerEnd + 4 * (floats + lengths.previous) + lengths.pending !== body.length)
+    return fail('its sections do not add up')
   let at = headerEnd
   const take = (length: number) => Uint8Array.from(body.subarray(at, (at += length)))
   const [flown, trained, m, v, step] = vectors.map(name => new Float32Array(take(4 * lengths[name]).buffer))
-  return { ...rest, flown, trained, m, v, step, pending: take(lengths.pending) }
+  const pending = take(lengths.pending)
+  const previous = new Float32Array(take(4 * lengths.previous).buffer)
+  return { ...rest, flown, trained, m, v, step, pending, previous }
 }
 
 /** Writes a state so that a power cut leaves the old one or the new one, never half of either. */

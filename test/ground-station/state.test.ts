@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,12 +21,15 @@ function state(seed: number, size = 50): SessionState {
     periodS: 10 + rng.int(50),
     rates: Array.from({ length: rng.int(6) }, () => rng.float()),
     refusedInRow: rng.int(5),
+    previousVersion: rng.int(1000),
+    rejected: Array.from({ length: rng.int(3) }, (_, i) => `0${i}`.repeat(32)),
     flown: vector(),
     trained: vector(),
     m: vector(),
     v: vector(),
     step: vector(seed % 2 === 0 ? size : 0),
     pending: Uint8Array.from({ length: rng.int(100) }, () => rng.int(256)),
+    previous: vector(seed % 3 === 0 ? 0 : size),
   }
 }
 
@@ -38,6 +42,27 @@ t.test('what is saved is what is loaded', async t => {
     t.same(loadState(file), state(seed))
   }
   t.same(readdirSync(join(dir, 'deeper')), ['scout-1.session'], 'nothing is left over')
+})
+
+t.test('a state of before there was going back', async t => {
+  const { previousVersion: _, rejected: __, ...rest } = state(3)
+  const bytes = Buffer.from(encodeState({ ...rest, previousVersion: 0, rejected: [] }))
+  const size = bytes.readUInt32LE(8)
+  const header = JSON.parse(bytes.toString('utf8', 12, 12 + size))
+  delete header.previousVersion
+  delete header.rejected
+  delete header.lengths.previous
+  const text = Buffer.from(JSON.stringify(header))
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(text.length)
+  const body = Buffer.concat([bytes.subarray(0, 8), length, text, bytes.subarray(12 + size, -32)])
+  const old = Buffer.concat([body, createHash('sha256').update(body).digest()])
+  t.same(decodeState(old, 'old'), {
+    ...rest,
+    previousVersion: 0,
+    rejected: [],
+    previous: new Float32Array(0),
+  })
 })
 
 t.test('a half-written successor does not matter', async t => {
