@@ -15,6 +15,7 @@ export {
   selectCoordinates,
   strategies,
 } from './session/coordinates.js'
+export { Delivery } from './session/delivery.js'
 export { heldOutMiou, holdOutCount, judge } from './session/gate.js'
 export { GroundSession } from './session/ground-session.js'
 export type { SessionInit } from './session/init.js'
@@ -33,7 +34,7 @@ export { isLabelled, type LabelledFrame, ReplayBuffer } from './session/replay-b
 export type { PhaseReport, UpdateAnswer } from './session/report.js'
 export { nextSamplingRate } from './session/sampling-rate.js'
 export { decodeState, encodeState, loadState, type SessionState, saveState } from './session/state.js'
-export { hasFallen, type LiveScores, liveScores, SwapWatch } from './session/swap-watch.js'
+export { hasFallen, type LivePair, type LiveScores, liveScores, SwapWatch } from './session/swap-watch.js'
 export { nextTrainingRate, type TrainingRate } from './session/training-rate.js'
 export { openTeacher } from './teacher/open.js'
 export type { FrameReference, Teacher } from './teacher/teacher.js'

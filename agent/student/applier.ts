@@ -119,7 +119,7 @@ export class UpdateApplier {
     return this.#flown.parameters
   }
 
-  /** Digests of weights that were rolled back, oldest first; they do not fly again. */
+  /** Digests of weights that were rolled back or rejected, oldest first; they do not fly again. */
   get rolledBack(): readonly Uint8Array[] {
     return this.#barred
   }
@@ -150,9 +150,8 @@ export class UpdateApplier {
    */
   reject(digest: Uint8Array): Promise<RollBack | undefined> {
     return this.#inTurn(async () => {
-      if (equal(digest, this.#flown.digest)) return this.#rollBack()
       this.#bar(digest)
-      return undefined
+      return equal(digest, this.#flown.digest) ? this.#rollBack() : undefined
     })
   }
 
@@ -164,7 +163,8 @@ export class UpdateApplier {
 
   async #rollBack(): Promise<RollBack> {
     const from = this.#flown
-    const to = this.#previous
+    const previous = this.#previous
+    const to = previous !== undefined && this.#isBarred(previous.digest) ? this.#shipped : previous
     if (to === undefined) {
       const detail = 'the model as shipped flies: there is nothing before it'
       return { rolledBack: false, from: from.version, to: from.version, detail }
@@ -184,6 +184,10 @@ export class UpdateApplier {
     this.#flown = to
     this.#previous = to.version === 0 ? undefined : this.#shipped
     return { rolledBack: true, from: from.version, to: to.version, detail }
+  }
+
+  #isBarred(digest: Uint8Array): boolean {
+    return this.#barred.some(barred => equal(barred, digest))
   }
 
   #bar(digest: Uint8Array): void {
@@ -215,7 +219,7 @@ export class UpdateApplier {
 
   async #take(data: Uint8Array): Promise<string> {
     const { version, parameters, digest, bytes } = await this.#decoder.decode(data, this.#flown)
-    if (this.#barred.some(barred => equal(barred, digest))) {
+    if (this.#isBarred(digest)) {
       throw new StepFailed('rolled-back', `Update ${version} brings weights that were rolled back`)
     }
     await step('load', () => this.#host.load(bytes))

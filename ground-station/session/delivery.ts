@@ -104,16 +104,25 @@ export class Delivery {
   sendBackAfterWaiting(): OutgoingUpdate | undefined {
     const { pending } = this.#chain
     if (pending !== undefined) return this.resendAfterWaiting()
-    return ++this.#phasesRejected < PATIENCE_PHASES ? undefined : this.heal(this.previous.parameters)
+    if (++this.#phasesRejected < PATIENCE_PHASES || this.#healed) return undefined
+    const update = this.heal(this.previous.parameters)
+    if (update === undefined) {
+      // But for the rounding they fly already, or were rejected themselves.
+      this.#log.info(`There are no other weights to go back to: version ${this.flown.version} flies on`)
+      const hex = toHex(this.flown.digest)
+      this.#rejected = this.#rejected.filter(rejected => rejected !== hex)
+    }
+    return update
   }
 
   beginPhase(): void {
     this.#healed = false
   }
 
-  /** See `UpdateChain.draft`. */
+  /** See `UpdateChain.draft`; undefined too where it would bring weights that must not fly. */
   draft(target: Float32Array): Draft | undefined {
-    return this.#chain.draft(target)
+    const draft = this.#chain.draft(target)
+    return draft === undefined || this.#isRejected(draft.result.digest) ? undefined : draft
   }
 
   send(draft: Draft): OutgoingUpdate {
@@ -151,7 +160,7 @@ export class Delivery {
   /** Writes an update that brings the drone to weights which were good before; none where it has them. */
   heal(target: Float32Array): OutgoingUpdate | undefined {
     if (this.#healed) return undefined
-    const draft = this.#chain.draft(target)
+    const draft = this.draft(target)
     if (draft === undefined) return undefined
     this.#healed = true
     this.#onRounded(target, draft.result.parameters)
@@ -194,12 +203,12 @@ export class Delivery {
   }
 
   #remember(digest: Uint8Array): void {
-    const hex = Buffer.from(digest).toString('hex')
+    const hex = toHex(digest)
     if (!this.#rejected.includes(hex)) this.#rejected = [...this.#rejected, hex].slice(-MAX_REJECTED)
   }
 
   #isRejected(digest: Uint8Array): boolean {
-    return this.#rejected.includes(Buffer.from(digest).toString('hex'))
+    return this.#rejected.includes(toHex(digest))
   }
 
   /** The update under way once more, unless it has only just been sent. */
@@ -209,4 +218,8 @@ export class Delivery {
     this.#sentMs = nowMs
     return this.#chain.pending
   }
+}
+
+function toHex(digest: Uint8Array): string {
+  return Buffer.from(digest).toString('hex')
 }

@@ -178,6 +178,61 @@ t.test('a flight: status, segments, updates, refusals, control, a lost link, and
   )
 })
 
+t.test(
+  'weights that the ground rejects: the drone goes back between two frames, says so, and stays there',
+  async t => {
+    const { ground, start, labels } = fly(t)
+    let agent = await start()
+    let reader = readLabelSocket(labels)
+    const chain = updateChain(student)
+    const digests: Uint8Array[] = []
+    const update = (version: number, data: Uint8Array): PayloadInit => ({
+      case: 'update',
+      value: { baseVersion: version - 1, version, part: 0, parts: 1, data },
+    })
+    let bytes = new Uint8Array()
+    for (const version of [1, 2]) {
+      bytes = Uint8Array.from(chain.next())
+      digests.push(chain.state.digest)
+      await ground.say('update', update(version, bytes))
+      await ground.hear('status', ({ modelVersion }) => modelVersion === version)
+    }
+    await reader.hear(({ modelVersion }) => modelVersion === 2)
+    const before = ground.all('status').length
+    await ground.say('control', { case: 'control', value: { rejectDigest: digests[1] } })
+    const said = await ground.hear('status', () => true, before)
+    t.match(said, { modelVersion: 1, modelDigest: digests[0], rolledBack: [digests[1]] })
+    const back = reader.labels.length
+    await reader.hear(
+      ({ modelVersion, sequence }) => modelVersion === 1 && sequence > reader.labels[back - 1].sequence,
+    )
+    const sequences = reader.labels.map(({ sequence }) => sequence)
+    t.same(
+      sequences,
+      sequences.map((_, i) => sequences[0] + i),
+      'every frame was labelled',
+    )
+    await ground.say('update', update(2, bytes))
+    t.match(await ground.hear('updateResult', ({ reason }) => reason !== ''), {
+      reason: 'rolled-back',
+      modelVersion: 1,
+      rolledBack: [digests[1]],
+    })
+    await agent.stop()
+
+    const statuses = ground.all('status').length
+    agent = await start()
+    t.match(
+      await ground.hear('status', ({ online }) => online, statuses),
+      { modelVersion: 1, modelDigest: digests[0], rolledBack: [digests[1]] },
+      'after a restart too, though the order is retained',
+    )
+    reader = readLabelSocket(labels)
+    await reader.hear(({ modelVersion }) => modelVersion === 1)
+    await agent.stop()
+  },
+)
+
 t.test('the end of the video ends the flight, and every frame that was sampled is sent', async t => {
   const { ground, start, log } = fly(t)
   const agent = await start({ loop: false, pace: 'as-fast-as-possible' })

@@ -153,6 +153,18 @@ for (const failing of ['load', 'swap']) {
   })
 }
 
+t.test('going back passes over weights that were rejected', async t => {
+  const { applier, fail } = rig()
+  const chain = updateChain(student)
+  await applier.apply(chain.next())
+  const bad = applier.digest
+  fail('load')
+  t.match(await applier.reject(bad), { rolledBack: false, to: 1 }, 'it could not')
+  fail('')
+  t.match(await applier.apply(chain.next()), { applied: true, modelVersion: 2 })
+  t.match(await applier.rollBack(), { rolledBack: true, from: 2, to: 0 })
+})
+
 t.test('where the disk does not take it, the drone rolls back all the same and says so', async t => {
   const { applier, fail } = rig()
   await applier.apply(updateChain(student).next())

@@ -195,6 +195,41 @@ t.test('a drone that arrives: what it flies, its frames, a phase, an update, con
   t.ok(learner.closed)
 })
 
+t.test('an order to roll back goes with control, and the drone says what it rolled back', async t => {
+  const { learner, station, drone, lines } = await setUp()
+  const bad = new Uint8Array(32).fill(9)
+  learner.answer = ({ kind }) => (kind === 'reject' ? { rejectDigest: bad } : {})
+  const scout = await drone('scout-1')
+  t.notOk(station.rollBack('scout-1'), 'nobody of that name')
+  await scout.status()
+  await until(() => learner.jobs.length === 1, 'status')
+  t.ok(station.rollBack('scout-1'))
+  const orders = () =>
+    scout.received.flatMap(({ payload }) =>
+      payload.case === 'control' && payload.value.rejectDigest.length > 0 ? [payload.value] : [],
+    )
+  await until(() => orders().length === 1, 'the order')
+  t.match(orders()[0], { rejectDigest: bad, samplingFps: 1, updatePeriodS: 10 })
+  const late = await drone('scout-1')
+  await until(() => late.received.length > 0, 'retained control')
+  t.match(late.received[0].payload.value, { rejectDigest: bad })
+  await scout.status({ modelVersion: 2, rolledBack: [bad] })
+  await scout.send('update-result', {
+    case: 'updateResult',
+    value: { version: 4, reason: 'rolled-back', modelVersion: 2, modelDigest: bad, rolledBack: [bad] },
+  })
+  await until(() => learner.jobs.length === 4, 'status and answer')
+  t.match(learner.jobs[2], { kind: 'report', report: { version: 2, rolledBack: [bad] } })
+  t.match(learner.jobs[3], { kind: 'answer', answer: { reason: 'rolled-back', rolledBack: [bad] } })
+  learner.answer = ({ kind }) => {
+    if (kind === 'reject') throw new UserError('it flies the student as shipped')
+    return {}
+  }
+  station.rollBack('scout-1')
+  await until(() => lines.some(line => /a reject came to nothing: it flies/.test(line)), 'a reason')
+  await station.stop()
+})
+
 t.test('phases keep to T_update, and only run on new frames', async t => {
   const { learner, station, drone } = await setUp()
   const starts: number[] = []
