@@ -178,6 +178,8 @@ t.test('a ground station that restarted knows what was rejected, and what was be
   t.not(hex(readUpdateHeader(home.bytes).resultDigest), rejected[0], 'though not those that were bad')
   take(forgetful, drone, home)
   t.same(digestOf(drone.flown), forgetful.flown.digest)
+  const off = Math.max(...drone.flown.parameters.map((value, i) => Math.abs(value - vector('shipped')[i])))
+  t.ok(off < 2e-3, `the shipped ones are all that it knows: ${off}`)
 })
 
 t.test(

@@ -93,7 +93,11 @@ export function observeChain(url: string): ChainObserver {
       observer.applied.push({ version, baseVersion: header.baseVersion, codec: header.codec })
     }
     if (payload.case === 'status') {
-      const { online, modelVersion, modelDigest } = payload.value
+      const { online, modelVersion, modelDigest, rolledBack } = payload.value
+      // Going back needs no update.
+      if (flying !== undefined && rolledBack.some(digest => hex(digest) === flying!.digest)) {
+        flying = { version: modelVersion, digest: hex(modelDigest) }
+      }
       observer.statuses.push({ online, version: modelVersion, digest: hex(modelDigest) })
     }
   }
