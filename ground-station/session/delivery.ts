@@ -93,7 +93,7 @@ export class Delivery {
   /** Writes an update that brings the drone to weights which were good before; none where it has them. */
   heal(target: Float32Array): OutgoingUpdate | undefined {
     if (this.#healed) return undefined
-    const draft = this.#chain.draft(target)
+    const draft = this.#chain.draft(target, true)
     if (draft === undefined) return undefined
     this.#healed = true
     this.#onRounded(target, draft.result.parameters)

@@ -274,9 +274,9 @@ export class GroundSession {
   }
 
   #createDelivery(flown?: { version: number; parameters: Float32Array }, issued?: number): Delivery {
-    const { codec, historyVersions } = this.options
+    const { codec, movementBits, historyVersions } = this.options
     return new Delivery({
-      chain: { shipped: this.#shipped, flown, issued, codec, historyVersions },
+      chain: { shipped: this.#shipped, flown, issued, codec, movementBits, historyVersions },
       clock: this.#clock,
       log: this.#log,
       // The training copy takes the rounding of what was sent, so that both sides stay bit-identical.
