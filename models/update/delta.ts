@@ -43,10 +43,10 @@ function createModels(): Models {
     signByBase: new BitModels(4 * 32),
     detail: new BitModels(64 << DETAIL_BITS),
     detailByMagnitude: new BitModels(32 << DETAIL_BITS),
-    more: new BitModels(1),
+    more: new BitModels(16),
     moreByPlace: new BitModels(16 * 16),
-    tail: new BitModels(1),
-    tailByPlace: new BitModels(16),
+    tail: new BitModels(16),
+    tailByPlace: new BitModels(16 * 16),
   }
 }
 
@@ -190,7 +190,7 @@ function codeValues(
   }
 }
 
-/** The last `open` bits of a distance: before each, whether any of those left is a one. */
+/** The last `open` bits of a distance: at the start and after each one, whether another one follows. */
 function codeTail(
   coder: BitCoder,
   { more, moreByPlace, tail, tailByPlace }: Models,
@@ -198,11 +198,16 @@ function codeTail(
   amount: number,
   open: number,
 ): number {
+  let known = false
   for (let left = open; left > 0; left--) {
-    const ones = (given & (2 ** left - 1)) === 0 ? 0 : 1
-    if (coder.bit(ones, more, 0, moreByPlace, open * 16 + left) === 0) return amount * 2 ** left
-    // The last bit of all must then be the one.
-    const bit = left === 1 ? 1 : coder.bit((given >>> (left - 1)) & 1, tail, 0, tailByPlace, left)
+    const place = open * 16 + left
+    if (!known) {
+      const ones = (given & (2 ** left - 1)) === 0 ? 0 : 1
+      if (coder.bit(ones, more, left, moreByPlace, place) === 0) return amount * 2 ** left
+    }
+    // Where a one is known to follow and only one place is left, it is there.
+    const bit = left === 1 ? 1 : coder.bit((given >>> (left - 1)) & 1, tail, left, tailByPlace, place)
+    known = bit === 0
     amount = 2 * amount + bit
   }
   return amount
