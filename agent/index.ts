@@ -28,3 +28,21 @@ export type { SegmentCodec, SegmentEncode } from './uplink/encoding.js'
 export { Outbox, type OutboxOptions } from './uplink/outbox.js'
 export { diskSegmentStore, memorySegmentStore, type SegmentStore } from './uplink/segment-store.js'
 export { Segmenter, type SegmenterOptions, sampledSize } from './uplink/segmenter.js'
+export {
+  type CatalogueEntry,
+  catalogue,
+  filesFor,
+  findParameterFile,
+  firmwareConfigFolder,
+} from './vehicle/params/catalogue.js'
+export { needsReboot } from './vehicle/params/comparison.js'
+export { encodingOf, type Firmware, identify } from './vehicle/params/firmware.js'
+export { openParameterLink, type ParameterLink } from './vehicle/params/link.js'
+export {
+  formatParameters,
+  type ParameterFile,
+  parseParameterFile,
+  readParameterFile,
+} from './vehicle/params/parameter-file.js'
+export { decodeValue, encodeValue, fits, paramTypes } from './vehicle/params/value.js'
+export { ParametersFailed, vehicleParams } from './vehicle/params/vehicle-params.js'

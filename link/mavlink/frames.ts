@@ -65,6 +65,8 @@ export function encode(
 export interface Received {
   from: Sender
   data: MavLinkData
+  /** As it came, with the zeros that were cut off: a float that carries an integer's bytes (PX4's parameters) survives only here. */
+  payload: Buffer
 }
 
 /** The longest frame: header, payload, checksum and signature. */
@@ -138,7 +140,8 @@ function frameLength(bytes: Buffer, at: number): number | undefined {
 /** Whole frames only: sender and fields. */
 function decode(frame: Buffer, type: MessageClass): Received {
   const protocol = frame[0] === 0xfd ? v2 : v1
-  return { from: senderOf(frame), data: protocol.data(protocol.payload(frame), type as never) }
+  const payload = protocol.payload(frame)
+  return { from: senderOf(frame), data: protocol.data(payload, type as never), payload }
 }
 
 export function senderOf(frame: Buffer): Sender {

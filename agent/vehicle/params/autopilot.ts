@@ -1,7 +1,8 @@
+import type { Received } from '@kestrel/link/mavlink'
 import { type Clock, UserError } from '@kestrel/runtime'
 import { common, minimal, standard } from 'mavlink-mappings'
 import { encodingOf, type Firmware, identify } from './firmware.js'
-import type { Heard, ParameterLink } from './link.js'
+import type { ParameterLink } from './link.js'
 import type { Encoding } from './value.js'
 import { until } from './wait.js'
 
@@ -30,7 +31,7 @@ export class Autopilot {
   constructor(link: ParameterLink, clock: Clock) {
     this.#link = link
     this.#clock = clock
-    link.onMessage(heard => this.#hear(heard))
+    link.onMessage(received => this.#hear(received))
   }
 
   get address(): { system: number; component: number } {
@@ -90,7 +91,7 @@ export class Autopilot {
     })
   }
 
-  #hear({ system, component, data }: Heard): void {
+  #hear({ from: { system, component }, data }: Received): void {
     if (data instanceof minimal.Heartbeat) {
       // Ground stations, cameras and companions have no autopilot.
       if (component !== AUTOPILOT_COMPONENT || data.autopilot === MavAutopilot.INVALID) return

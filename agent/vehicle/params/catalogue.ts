@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '@kestrel/runtime'
-import { type ParameterFile, readParameterFile } from './parameter-file.js'
 import type { Firmware } from './firmware.js'
+import { type ParameterFile, readParameterFile } from './parameter-file.js'
 
 /** `firmware-config/` of this installation; this file is compiled to agent/dist/vehicle/params/. */
 export const firmwareConfigFolder = fileURLToPath(new URL('../../../../firmware-config/', import.meta.url))
@@ -42,7 +42,14 @@ function entryOf(path: string): CatalogueEntry {
   const [vehicle, , link] = short.split('-')
   const { comments } = readParameterFile(path)
   const supported = comments.find(comment => comment.startsWith('For: ')) ?? ''
-  return { short, path, vehicle, link, versions: supported.match(/\d+\.\d+/g) ?? [], description: comments[0] ?? '' }
+  return {
+    short,
+    path,
+    vehicle,
+    link,
+    versions: supported.match(/\d+\.\d+/g) ?? [],
+    description: comments[0] ?? '',
+  }
 }
 
 /**

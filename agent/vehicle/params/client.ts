@@ -1,6 +1,7 @@
+import type { Received } from '@kestrel/link/mavlink'
 import type { Clock } from '@kestrel/runtime'
 import { common } from 'mavlink-mappings'
-import type { Heard, ParameterLink } from './link.js'
+import type { ParameterLink } from './link.js'
 import { decodeValue, type Encoding, encodeValue, ParamSetBytes, sameValue } from './value.js'
 import { until } from './wait.js'
 
@@ -42,7 +43,7 @@ export class ParameterClient {
     this.#clock = options.clock
     this.#target = options.target
     this.#encoding = options.encoding
-    link.onMessage(heard => this.#hear(heard))
+    link.onMessage(received => this.#hear(received))
   }
 
   /**
@@ -129,7 +130,7 @@ export class ParameterClient {
     )
   }
 
-  #hear({ system, component, data, payload }: Heard): void {
+  #hear({ from: { system, component }, data, payload }: Received): void {
     if (!(data instanceof common.ParamValue)) return
     if (system !== this.#target.system || component !== this.#target.component) return
     if (!this.#asked.has(data.paramId)) return

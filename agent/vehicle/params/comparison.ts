@@ -56,12 +56,7 @@ export function table(rows: Row[]): string {
   const widths = [0, 1, 2].map(column => Math.max(...lines.map(cells => cells[column].length)))
   return lines
     .map(cells =>
-      [
-        cells[0].padEnd(widths[0]),
-        cells[1].padStart(widths[1]),
-        cells[2].padStart(widths[2]),
-        cells[3],
-      ]
+      [cells[0].padEnd(widths[0]), cells[1].padStart(widths[1]), cells[2].padStart(widths[2]), cells[3]]
         .join('  ')
         .trimEnd(),
     )

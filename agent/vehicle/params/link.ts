@@ -1,13 +1,6 @@
+import { Hub, openEndpoint, parseEndpoint, type Received } from '@kestrel/link/mavlink'
+import type { Clock, Log } from '@kestrel/runtime'
 import type { MavLinkData } from 'mavlink-mappings'
-
-/** One message from another system or component. */
-export interface Heard {
-  system: number
-  component: number
-  data: MavLinkData
-  /** As it came, zeros that MAVLink 2 cuts off put back: a float that carries an integer's bytes survives only here. */
-  payload: Buffer
-}
 
 /** All that reading and writing parameters asks of a connection. */
 export interface ParameterLink {
@@ -15,6 +8,46 @@ export interface ParameterLink {
   send(data: MavLinkData): void
   /** From now on our messages come from this system: that of the vehicle, whose companion we are. */
   join(system: number): void
-  onMessage(handler: (heard: Heard) => void): void
+  onMessage(handler: (received: Received) => void): void
   close(): Promise<void>
+}
+
+/**
+ * MAV_COMP_ID_ONBOARD_COMPUTER4. Not the agent's own 191: it may be flying behind the same router. Nor a ground station's system id, 255:
+ * ArduPilot would take our heartbeats for the pilot's (FS_GCS_ENABLE).
+ */
+const COMPONENT = 194
+/** Until the vehicle has been heard. */
+const LIKELY_SYSTEM = 1
+
+/** Opens an endpoint for one run of reading and writing. @throws UserError where it cannot be had */
+export async function openParameterLink(
+  endpoint: string,
+  { clock, log }: { clock: Clock; log: Log },
+): Promise<ParameterLink> {
+  const from = { system: LIKELY_SYSTEM, component: COMPONENT }
+  const handlers: ((received: Received) => void)[] = []
+  const hub = new Hub({
+    transport: openEndpoint(parseEndpoint(endpoint), clock),
+    onMessage: received => {
+      for (const handler of handlers) handler(received)
+    },
+    log,
+  })
+  try {
+    await hub.start()
+  } catch (error) {
+    await hub.stop()
+    throw error
+  }
+  return {
+    send: data => hub.send(data, from),
+    join: system => {
+      from.system = system
+    },
+    onMessage: handler => {
+      handlers.push(handler)
+    },
+    close: () => hub.stop(),
+  }
 }

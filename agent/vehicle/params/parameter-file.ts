@@ -46,7 +46,10 @@ export function parseParameterFile(text: string, name: string): ParameterFile {
   const entries: ParameterEntry[] = []
   const lines = new Map<string, number>()
   let format: ParameterFormat | undefined
-  for (const [index, whole] of text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/).entries()) {
+  for (const [index, whole] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r\n|\n|\r/)
+    .entries()) {
     const line = index + 1
     const content = whole.trim()
     if (content.startsWith('#')) comments.push(content.replace(/^#+ ?/, ''))
@@ -70,7 +73,8 @@ export function parseParameterFile(text: string, name: string): ParameterFile {
     lines.set(entry.name, line)
     entries.push(entry)
   }
-  if (format === undefined) throw new UserError(`${name} has no parameters: expected lines such as SERIAL2_BAUD,921`)
+  if (format === undefined)
+    throw new UserError(`${name} has no parameters: expected lines such as SERIAL2_BAUD,921`)
   return { name, format, comments, entries }
 }
 
@@ -92,7 +96,11 @@ function readPair([name, value]: string[], line: number, refuse: Refuse): Parame
   return { name: readName(name, refuse), value: readValue(value, refuse), line }
 }
 
-function readColumns([, component, name, value, type]: string[], line: number, refuse: Refuse): ParameterEntry {
+function readColumns(
+  [, component, name, value, type]: string[],
+  line: number,
+  refuse: Refuse,
+): ParameterEntry {
   if (Number(component) !== AUTOPILOT_COMPONENT) {
     refuse(
       `expected component id ${AUTOPILOT_COMPONENT}, the autopilot: those of other components cannot be set here`,

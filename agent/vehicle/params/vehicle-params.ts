@@ -1,15 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { type Clock, messageOf, UserError } from '@kestrel/runtime'
 import { Autopilot } from './autopilot.js'
-import { catalogue, filesFor, findParameterFile } from './catalogue.js'
+import { catalogue, filesFor } from './catalogue.js'
 import { ParameterClient, type Reading } from './client.js'
 import { compare, needsReboot, type Row, table } from './comparison.js'
 import type { ParameterLink } from './link.js'
 import { formatParameters, type ParameterFile } from './parameter-file.js'
 
 export interface VehicleParamsOptions {
-  /** Path or short name. */
-  file: string
+  file: ParameterFile
   apply: boolean
   /** Where the values that will be overwritten are kept; it must not exist. */
   backup?: string
@@ -38,8 +37,7 @@ export class ParametersFailed extends Error {
  * @throws ParametersFailed where the autopilot cannot be written to now
  */
 export async function vehicleParams(options: VehicleParamsOptions): Promise<boolean> {
-  const { clock, link, print, where, findMs = 10_000 } = options
-  const file = findParameterFile(options.file)
+  const { file, clock, link, print, where, findMs = 10_000 } = options
   const autopilot = new Autopilot(link, clock)
   try {
     await autopilot.find(findMs, where)
