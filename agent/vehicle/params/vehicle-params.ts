@@ -79,21 +79,22 @@ function report(rows: Row[], autopilot: Autopilot, file: ParameterFile, print: (
   if (missing.length > 0) print(hintOn(missing, autopilot, file))
 }
 
-/** Why an autopilot may not know parameters. */
+/**
+ * Why an autopilot may not know parameters. ArduPilot shows what belongs to NET_ENABLE or NET_P1_TYPE only once these are set and it has been started
+ * anew ("Ethernet / Network Setup").
+ */
 function hintOn(missing: string[], { firmware }: Autopilot, file: ParameterFile): string {
-  const fitting = filesFor(firmware).map(({ short }) => short)
-  const isOne = catalogue().some(({ short, path }) => path === file.name && fitting.includes(short))
-  if (isOne) {
-    // ArduPilot shows what belongs to a NET_P1_TYPE of 0, or to NET_ENABLE of 0, only after it was changed and the autopilot started anew.
-    return `${missing.length} not known although this file is for ${firmware.name}: it may hide them until what enables them is set and it has been rebooted (then run this again), or the board has no such port`
-  }
+  const all = catalogue()
+  const fitting = filesFor(firmware)
+  const hidden =
+    'hidden until what enables them is set and the autopilot has been rebooted (then run this again), or the board has no such port'
+  if (fitting.some(({ path }) => path === file.name)) return `${missing.length} not known: ${hidden}`
+  const shipped = all.some(({ path }) => path === file.name)
   const advice =
     fitting.length > 0
-      ? `for ${firmware.name} there is ${fitting.join(' and ')}`
-      : `none of firmware-config's files is for ${firmware.name}; the nearest may be among ${catalogue()
-          .map(({ short }) => short)
-          .join(', ')}`
-  return `${missing.length} not known: the file is for another firmware, or another version; ${advice}`
+      ? `for ${firmware.name} there is ${fitting.map(({ short }) => short).join(' and ')}`
+      : `none of the shipped files is for ${firmware.name}: ${all.map(({ short }) => short).join(', ')}`
+  return `${missing.length} not known: the file is for another firmware or another version; ${advice}${shipped ? '' : `. Or they are ${hidden}`}`
 }
 
 async function apply(before: Row[], session: Session): Promise<boolean> {
