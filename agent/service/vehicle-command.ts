@@ -1,10 +1,13 @@
+import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { endpointHelp } from '@kestrel/link/mavlink'
-import { RealClock, silentLog, UserError } from '@kestrel/runtime'
+import { endpointHelp, loadSigningKey, Signing } from '@kestrel/link/mavlink'
+import { type Clock, RealClock, silentLog, UserError } from '@kestrel/runtime'
 import { Command } from 'commander'
 import { catalogueHelp, findParameterFile } from '../vehicle/params/catalogue.js'
 import { openParameterLink } from '../vehicle/params/link.js'
 import { ParametersFailed, vehicleParams } from '../vehicle/params/vehicle-params.js'
+import { diskSigningStore } from '../vehicle/signing-store.js'
+import { loadAgentConfig } from './config.js'
 
 /** Exit codes of `vehicle params`. */
 const SAME = 0
@@ -15,7 +18,8 @@ interface ParamsOptions {
   check?: boolean
   apply?: boolean
   file: string
-  connect: string
+  connect?: string
+  config?: string
   yes?: boolean
   backup?: string
 }
@@ -33,7 +37,8 @@ export function vehicleCommand(setCode: (code: number) => void): Command {
       '--file <file>',
       'a parameter file (.param or .params), or the short name of a shipped one',
     )
-    .requiredOption('--connect <endpoint>', `where the autopilot is: ${endpointHelp}`)
+    .option('--connect <endpoint>', `where the autopilot is: ${endpointHelp}`)
+    .option('--config <file>', 'agent.yaml, whose vehicle section says where it is, and its signing key')
     .option('--yes', 'write without asking, for scripts')
     .option(
       '--backup <file>',
@@ -45,7 +50,7 @@ export function vehicleCommand(setCode: (code: number) => void): Command {
 Shipped files, by short name (wiring, and each line explained: firmware-config/README.md):
 ${catalogueHelp()}
 
-  kestrel-agent vehicle params --check --file copter-4.6-serial --connect serial:/dev/ttyAMA0:57600
+  kestrel-agent vehicle params --check --file copter-4.6-serial --config agent.yaml
   kestrel-agent vehicle params --apply --file copter-4.6-serial --connect udpin:0.0.0.0:14550 --backup before.param
 
 Nothing is written while the vehicle is armed. A second --apply writes nothing.
@@ -62,15 +67,17 @@ async function params(options: ParamsOptions): Promise<number> {
     }
     const file = findParameterFile(options.file)
     const clock = new RealClock()
-    const link = await openParameterLink(options.connect, { clock, log: silentLog })
+    const { endpoint, system, signing } = reach(options, clock)
+    const link = await openParameterLink(endpoint, { clock, log: silentLog, signing })
     try {
       const same = await vehicleParams({
         file,
         apply: options.apply ?? false,
         backup: options.backup,
-        where: options.connect,
+        where: endpoint,
         clock,
         link,
+        system,
         print: text => process.stdout.write(`${text}\n`),
         confirm: question => confirm(question, options.yes ?? false),
       })
@@ -83,6 +90,27 @@ async function params(options: ParamsOptions): Promise<number> {
     process.stderr.write(`kestrel-agent: ${error.message}\n`)
     return error instanceof UserError ? TO_MEND : DIFFERS
   }
+}
+
+/** How the autopilot is reached. @throws UserError where neither option says it */
+function reach(
+  { connect, config: file }: ParamsOptions,
+  clock: Clock,
+): { endpoint: string; system?: number; signing?: Signing } {
+  const config = file === undefined ? undefined : loadAgentConfig(file)
+  const { vehicle } = config ?? {}
+  const endpoint = connect ?? vehicle?.endpoint
+  if (endpoint === undefined) {
+    throw new UserError(
+      `expected --connect ENDPOINT, or --config with a vehicle section: where the autopilot is, such as ${endpointHelp}`,
+    )
+  }
+  if (config === undefined || vehicle?.signingKey === undefined) return { endpoint, system: vehicle?.system }
+  // Beside that of the agent, whose component signs a stream of its own.
+  const store = diskSigningStore(join(config.stateDir, 'mavlink-signing-params'), silentLog)
+  const key = loadSigningKey(vehicle.signingKey)
+  const signing = new Signing({ key, linkId: vehicle.signingLink, clock, store })
+  return { endpoint, system: vehicle.system, signing }
 }
 
 async function confirm(question: string, yes: boolean): Promise<boolean> {

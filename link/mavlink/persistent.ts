@@ -43,6 +43,7 @@ export class Persistent implements Transport {
     this.#transport = this.#open()
     try {
       await this.#transport.start(exchange)
+      this.#options.onOpen?.()
     } catch (error) {
       await this.#transport.stop()
       this.#transport = undefined
@@ -74,6 +75,8 @@ export interface PersistentOptions {
   clock: Clock
   /** Of the jitter. */
   seed: string
+  /** Called each time it is open. */
+  onOpen?: () => void
   /** Called at each attempt that fails. */
   onFailure?: (reason: string) => void
   /** What cannot be had at the start is an error. */

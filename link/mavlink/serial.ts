@@ -1,5 +1,5 @@
 import { UserError } from '@kestrel/runtime'
-import { SerialPort } from 'serialport'
+import type { SerialPort } from 'serialport'
 import type { Exchange, Line, Transport } from './transport.js'
 
 /** Frames are dropped while the device leaves this much unsent, bytes. */
@@ -21,6 +21,8 @@ export class Serial implements Transport {
 
   async start(exchange: Exchange): Promise<void> {
     const { path, baudRate } = this.#options
+    // Native code that only those need who have such a device.
+    const { SerialPort } = await import('serialport')
     const port = new SerialPort({ path, baudRate, autoOpen: false })
     try {
       await new Promise<void>((resolve, reject) => {

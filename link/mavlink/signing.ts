@@ -13,9 +13,9 @@ const MOST_BEHIND = 60_000 * TICKS_PER_MS
 /** Streams (system, component, link) that are told apart. Only holders of the key can make one. */
 const MOST_STREAMS = 256
 
-/** What is reserved beyond the present: so long nothing is written, and so far ahead a restart after a power cut begins. */
-const RESERVED_TICKS = 10_000 * TICKS_PER_MS
-/** The same while our time is ahead of the clock, packets. */
+/** What is reserved beyond the present, renewed when half of it is used; so far ahead a restart after a power cut may begin. */
+const RESERVED_TICKS = 30_000 * TICKS_PER_MS
+/** The least that is reserved while our time is ahead of the clock, packets. */
 const RESERVED_AHEAD = 1000
 
 /** RADIO_STATUS (#109) and RADIO (#166): made by the radio itself, which has no key; other implementations take them unsigned too. */
@@ -28,7 +28,14 @@ export interface SigningOptions {
   linkId: number
   clock: Clock
   /** Where our time survives a restart. */
-  store: { load(): number | undefined; save(ticks: number): void }
+  store: SigningStore
+}
+
+export interface SigningStore {
+  /** @returns undefined where nothing was kept */
+  load(): number | undefined
+  /** Must not throw. */
+  save(ticks: number): void
 }
 
 /** Frames that were refused, by reason. */
@@ -52,12 +59,12 @@ export class Signing {
   readonly #streams = new Map<number, number>()
   /** The newest timestamp that we used or accepted. */
   #ticks: number
-  /** All up to here is on the disk. */
-  #reserved: number
+  /** When the reservation is to be renewed. */
+  #renewAt = 0
 
   constructor(options: SigningOptions) {
     this.#options = options
-    this.#ticks = this.#reserved = Math.max(0, options.store.load() ?? 0)
+    this.#ticks = Math.max(0, options.store.load() ?? 0)
     this.#advance(this.#clockTicks())
   }
 
@@ -100,7 +107,6 @@ export class Signing {
   /** Keeps our time exactly, so that the next start need not leap ahead. */
   stop(): void {
     this.#options.store.save(this.#ticks)
-    this.#reserved = this.#ticks
   }
 
   /** SHA-256 over the key, the frame, link id and timestamp; the first 48 bits. */
@@ -113,12 +119,13 @@ export class Signing {
     return Math.floor((this.#options.clock.nowMs() - EPOCH_MS) * TICKS_PER_MS)
   }
 
-  /** What is used is on the disk before it is used. */
+  /** What is used was reserved before. */
   #advance(ticks: number): void {
     this.#ticks = Math.min(Math.max(ticks, this.#ticks), MAX_TICKS)
-    if (this.#ticks < this.#reserved) return
-    this.#reserved = Math.max(this.#clockTicks() + RESERVED_TICKS, this.#ticks + RESERVED_AHEAD)
-    this.#options.store.save(this.#reserved)
+    if (this.#ticks < this.#renewAt) return
+    const ahead = Math.max(this.#clockTicks() + RESERVED_TICKS - this.#ticks, RESERVED_AHEAD)
+    this.#renewAt = this.#ticks + Math.floor(ahead / 2)
+    this.#options.store.save(this.#ticks + ahead)
   }
 
   #refuse(reason: keyof RefusedFrames): false {

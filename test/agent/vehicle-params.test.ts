@@ -294,11 +294,14 @@ t.test('the command: exit codes, and no writing without being told to', async t 
     return { code: await child.ended, output: child.output() }
   }
   const file = ['--file', 'copter-4.5-serial']
-  t.match(await command('--check', ...file, ...connect), { code: 1, output: /2 of 8 parameters/ })
+  const config = join(temporaryFolder(t), 'agent.yaml')
+  const agent = { drone: 'kes1', student: 's.onnx', camera: { source: 'v.mp4' } }
+  writeFileSync(config, JSON.stringify({ ...agent, vehicle: { endpoint: connect[1] } }))
+  t.match(await command('--check', ...file, '--config', config), { code: 1, output: /2 of 8 parameters/ })
   t.match(await command('--apply', ...file, ...connect), { code: 2, output: /add --yes/ })
   t.equal(vehicle.parameters.find('BRD_SER2_RTSCTS')?.value, 2)
   t.match(await command('--apply', '--yes', ...file, ...connect), { code: 0, output: /All 8 parameters/ })
-  t.match(await command(...file, ...connect), { code: 2, output: /--check or --apply/ })
+  t.match(await command('--check', ...file), { code: 2, output: /expected --connect ENDPOINT, or --config/ })
   t.match(await command('--check', '--file', 'copter-9-serial', ...connect), {
     code: 2,
     output: /There is no parameter file "copter-9-serial": .*copter-4\.6-serial/,

@@ -1,17 +1,18 @@
-import type { Received } from '@kestrel/link/mavlink'
+import type { Neighbour, Received } from '@kestrel/link/mavlink'
 import { type Clock, UserError } from '@kestrel/runtime'
 import { common, minimal, standard } from 'mavlink-mappings'
+import { AutopilotWatch } from '../autopilot-watch.js'
 import { encodingOf, type Firmware, identify } from './firmware.js'
 import type { ParameterLink } from './link.js'
 import type { Encoding } from './value.js'
 import { until } from './wait.js'
 
-const { MavAutopilot, MavModeFlag, MavState, MavType } = minimal
+const { MavAutopilot, MavComponent, MavState, MavType } = minimal
 
-const AUTOPILOT_COMPONENT = 1
-
-/** An autopilot says HEARTBEAT each second; four in a row may be lost. */
+/** One that has said nothing for this long is gone. */
 const SILENT_MS = 5000
+/** HEARTBEAT, which tells whether it is armed, comes each second; some of them may be lost. */
+const NO_HEARTBEAT_MS = 10_000
 const HEARTBEAT_MS = 1000
 
 /** How often, and for how long each time, AUTOPILOT_VERSION is asked for. */
@@ -22,20 +23,23 @@ export class Autopilot {
   readonly #link: ParameterLink
   readonly #clock: Clock
   readonly #closed = new AbortController()
-  #address: { system: number; component: number } | undefined
+  readonly #watch: AutopilotWatch
   #heartbeat: minimal.Heartbeat | undefined
   #version: standard.AutopilotVersion | undefined
   #heardMs = Number.NEGATIVE_INFINITY
+  #heartbeatMs = Number.NEGATIVE_INFINITY
   #wake = () => {}
 
-  constructor(link: ParameterLink, clock: Clock) {
+  /** @param options.system the only one that is listened to; the first one heard without it */
+  constructor(link: ParameterLink, { clock, system }: { clock: Clock; system?: number }) {
     this.#link = link
     this.#clock = clock
-    link.onMessage(received => this.#hear(received))
+    this.#watch = new AutopilotWatch({ system })
+    link.onMessage((received, from) => this.#hear(received, from))
   }
 
   get address(): { system: number; component: number } {
-    return this.#address!
+    return { system: this.#watch.followed!.system, component: MavComponent.AUTOPILOT1 }
   }
 
   get firmware(): Firmware {
@@ -52,12 +56,13 @@ export class Autopilot {
 
   /** As its last HEARTBEAT said. */
   get armed(): boolean {
-    return (this.#heartbeat!.baseMode & MavModeFlag.SAFETY_ARMED) !== 0
+    return this.#watch.followed!.armed
   }
 
   /** Whether it was heard lately: one that is silent may have been armed since. */
   get present(): boolean {
-    return this.#clock.nowMs() - this.#heardMs < SILENT_MS
+    const nowMs = this.#clock.nowMs()
+    return nowMs - this.#heardMs < SILENT_MS && nowMs - this.#heartbeatMs < NO_HEARTBEAT_MS
   }
 
   /**
@@ -91,18 +96,17 @@ export class Autopilot {
     })
   }
 
-  #hear({ from: { system, component }, data }: Received): void {
-    if (data instanceof minimal.Heartbeat) {
-      // Ground stations, cameras and companions have no autopilot.
-      if (component !== AUTOPILOT_COMPONENT || data.autopilot === MavAutopilot.INVALID) return
-      if (this.#address === undefined) {
-        this.#address = { system, component }
-        this.#link.join(system)
-      }
+  #hear({ from, data }: Received, neighbour: Neighbour): void {
+    const nowMs = this.#clock.nowMs()
+    const isHeartbeat = data instanceof minimal.Heartbeat
+    if (isHeartbeat) this.#watch.heard(from, data, neighbour, nowMs)
+    if (!this.#watch.isFrom(from)) return
+    this.#heardMs = nowMs
+    if (isHeartbeat) {
+      if (this.#heartbeat === undefined) this.#link.join(from.system)
+      this.#heartbeat = data
+      this.#heartbeatMs = nowMs
     }
-    if (system !== this.#address?.system || component !== this.#address.component) return
-    this.#heardMs = this.#clock.nowMs()
-    if (data instanceof minimal.Heartbeat) this.#heartbeat = data
     if (data instanceof standard.AutopilotVersion) this.#version = data
     this.#wake()
   }

@@ -1,6 +1,15 @@
-import { Hub, openEndpoint, parseEndpoint, type Received } from '@kestrel/link/mavlink'
+import {
+  Hub,
+  type Neighbour,
+  openEndpoint,
+  parseEndpoint,
+  type Received,
+  type Signing,
+} from '@kestrel/link/mavlink'
 import type { Clock, Log } from '@kestrel/runtime'
 import type { MavLinkData } from 'mavlink-mappings'
+
+export type MessageHandler = (received: Received, from: Neighbour) => void
 
 /** All that reading and writing parameters asks of a connection. */
 export interface ParameterLink {
@@ -8,7 +17,7 @@ export interface ParameterLink {
   send(data: MavLinkData): void
   /** From now on our messages come from this system: that of the vehicle, whose companion we are. */
   join(system: number): void
-  onMessage(handler: (received: Received) => void): void
+  onMessage(handler: MessageHandler): void
   close(): Promise<void>
 }
 
@@ -20,17 +29,23 @@ const COMPONENT = 194
 /** Until the vehicle has been heard. */
 const LIKELY_SYSTEM = 1
 
-/** Opens an endpoint for one run of reading and writing. @throws UserError where it cannot be had */
+/**
+ * Opens an endpoint for one run of reading and writing.
+ *
+ * @param options.signing signs what is sent, and refuses what is not signed
+ * @throws UserError where it cannot be had
+ */
 export async function openParameterLink(
   endpoint: string,
-  { clock, log }: { clock: Clock; log: Log },
+  { clock, log, signing }: { clock: Clock; log: Log; signing?: Signing },
 ): Promise<ParameterLink> {
   const from = { system: LIKELY_SYSTEM, component: COMPONENT }
-  const handlers: ((received: Received) => void)[] = []
+  const handlers: MessageHandler[] = []
   const hub = new Hub({
     transport: openEndpoint(parseEndpoint(endpoint), clock),
-    onMessage: received => {
-      for (const handler of handlers) handler(received)
+    signing,
+    onMessage: (received, neighbour) => {
+      for (const handler of handlers) handler(received, neighbour)
     },
     log,
   })

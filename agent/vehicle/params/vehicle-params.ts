@@ -16,6 +16,8 @@ export interface VehicleParamsOptions {
   where: string
   clock: Clock
   link: ParameterLink
+  /** The vehicle's MAVLink system id, where several may be heard. */
+  system?: number
   print: (text: string) => void
   /** Asks the person at the terminal. @throws UserError where there is none */
   confirm: (question: string) => Promise<boolean>
@@ -38,7 +40,7 @@ export class ParametersFailed extends Error {
  */
 export async function vehicleParams(options: VehicleParamsOptions): Promise<boolean> {
   const { file, clock, link, print, where, findMs = 10_000 } = options
-  const autopilot = new Autopilot(link, clock)
+  const autopilot = new Autopilot(link, { clock, system: options.system })
   try {
     await autopilot.find(findMs, where)
     const { address: target, encoding } = autopilot
