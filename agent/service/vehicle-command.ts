@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { endpointHelp, loadSigningKey, Signing } from '@kestrel/link/mavlink'
@@ -120,7 +121,9 @@ async function confirm(question: string, yes: boolean): Promise<boolean> {
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   try {
-    const answer = await terminal.question(`${question} [y/N] `)
+    // Ctrl-C and Ctrl-D close it without an answer.
+    const closed = once(terminal, 'close').then(() => '')
+    const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed])
     return /^y(es)?$/i.test(answer.trim())
   } finally {
     terminal.close()

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { type Clock, messageOf, UserError } from '@kestrel/runtime'
 import { Autopilot } from './autopilot.js'
 import { catalogue, filesFor } from './catalogue.js'
@@ -72,8 +73,8 @@ function report(rows: Row[], autopilot: Autopilot, file: ParameterFile, print: (
   const same = rows.filter(({ state }) => state === 'same').length
   print(
     same === rows.length
-      ? `All ${same} parameters of ${file.name} are as they should be`
-      : `${same} of ${rows.length} parameters of ${file.name} are as they should be; these are not:`,
+      ? `All ${same} parameters of ${basename(file.name)} are as they should be`
+      : `${same} of ${rows.length} parameters of ${basename(file.name)} are as they should be; these are not:`,
   )
   if (same === rows.length) return
   print(table(rows))
@@ -152,7 +153,7 @@ async function write(changes: Row[], { client, autopilot, options }: Session): P
 
 function keepBackup(path: string, changes: Row[], { autopilot, file }: Session): void {
   const values = changes.map(({ name, found }) => ({ name, value: found!.value, type: found!.type }))
-  const comment = `What ${file.name} replaced on ${autopilot.firmware.name}`
+  const comment = `What ${basename(file.name)} replaced on ${autopilot.firmware.name}`
   try {
     writeFileSync(path, formatParameters(values, file.format, [comment]), { flag: 'wx' })
   } catch (error) {
