@@ -121,9 +121,9 @@ async function confirm(question: string, yes: boolean): Promise<boolean> {
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   try {
-    // Ctrl-C and Ctrl-D close it without an answer.
+    // Ctrl-D closes it without an answer, Ctrl-C is an error.
     const closed = once(terminal, 'close').then(() => '')
-    const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed])
+    const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed]).catch(() => '')
     return /^y(es)?$/i.test(answer.trim())
   } finally {
     terminal.close()
