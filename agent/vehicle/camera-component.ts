@@ -50,7 +50,7 @@ export function cameraCommands(
           cameraDeviceId: 0,
         }),
       )
-    } else return MavResult.UNSUPPORTED
+    } else return undefined
     return MavResult.ACCEPTED
   }
   return ({ command, params }) => {
