@@ -23,8 +23,39 @@ export {
   type WeightState,
 } from './student/update-decoder.js'
 export { UpdateParts } from './student/update-parts.js'
+export { type RadioQuality, UplinkBudget } from './uplink/budget.js'
 export { SegmentEncoder } from './uplink/encoder.js'
 export type { SegmentCodec, SegmentEncode } from './uplink/encoding.js'
 export { Outbox, type OutboxOptions } from './uplink/outbox.js'
 export { diskSegmentStore, memorySegmentStore, type SegmentStore } from './uplink/segment-store.js'
 export { Segmenter, type SegmenterOptions, sampledSize } from './uplink/segmenter.js'
+export { type Attitude, angleBetween, between, turned } from './vehicle/attitude.js'
+export { type Autopilot, AutopilotWatch } from './vehicle/autopilot-watch.js'
+export { type BoardReadings, type BoardStatus, onboardComputerStatus } from './vehicle/board.js'
+export { BootClock } from './vehicle/boot-clock.js'
+export { LearningTriggers } from './vehicle/learning-triggers.js'
+export { MessageRates } from './vehicle/message-rates.js'
+export { kindOf, modeName } from './vehicle/modes.js'
+export {
+  type CatalogueEntry,
+  catalogue,
+  filesFor,
+  findParameterFile,
+  firmwareConfigFolder,
+} from './vehicle/params/catalogue.js'
+export { needsReboot } from './vehicle/params/comparison.js'
+export { encodingOf, type Firmware, identify } from './vehicle/params/firmware.js'
+export { openParameterLink, type ParameterLink } from './vehicle/params/link.js'
+export {
+  formatParameters,
+  type ParameterFile,
+  parseParameterFile,
+  readParameterFile,
+} from './vehicle/params/parameter-file.js'
+export { decodeValue, encodeValue, fits, paramTypes } from './vehicle/params/value.js'
+export { ParametersFailed, vehicleParams } from './vehicle/params/vehicle-params.js'
+export type { PilotControls } from './vehicle/pilot.js'
+export { Announcer, statusText } from './vehicle/status-text.js'
+export { type Pose, type Position, Track } from './vehicle/track.js'
+export { Vehicle, type VehicleOptions } from './vehicle/vehicle.js'
+export { VehicleState } from './vehicle/vehicle-state.js'

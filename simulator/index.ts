@@ -1,5 +1,4 @@
 export { type Autopilot, type AutopilotOptions, startAutopilot } from './autopilot/autopilot.js'
-export { FrameReader } from './autopilot/frames.js'
 export { fromGeodetic, type Home, homeSchema, toGeodetic } from './autopilot/geodesy.js'
 export { keepDrawnFrames } from './camera/drawn-frames.js'
 export { RenderThread } from './camera/render-thread.js'

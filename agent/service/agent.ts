@@ -1,5 +1,6 @@
 import { connectMqtt } from '@kestrel/link'
 import { type Clock, type Log, RealClock } from '@kestrel/runtime'
+import type { Frame } from '../camera/camera.js'
 import { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
@@ -8,6 +9,7 @@ import { startModules } from './modules.js'
 import { ReportModule } from './report-module.js'
 import { StudentModule } from './student-module.js'
 import { UplinkModule } from './uplink-module.js'
+import { VehicleModule } from './vehicle-module.js'
 
 export interface RunningAgent {
   /** Resolves when the source has ended, or after `stop`; rejects when the student is gone. */
@@ -29,16 +31,33 @@ export async function startAgent(
   const tools = { clock, log }
   const student = new StudentModule(config, tools)
   const camera = new CameraModule(config, tools)
-  const link: LinkModule = new LinkModule(config, { student, uplink: () => uplink, connect, ...tools })
+  const link: LinkModule = new LinkModule(config, {
+    student,
+    uplink: () => uplink,
+    connect,
+    takesUpdates: () => vehicle?.learning ?? true,
+    ...tools,
+  })
   const uplink = new UplinkModule(config, {
     student,
     camera,
     publish: message => link.publishSegment(message),
+    poseAt: captureMs => vehicle?.poseAt(captureMs),
     ...tools,
   })
-  const flight = new FlightModule(config, { student, camera, onFrame: frame => uplink.offer(frame), clock })
-  const report = new ReportModule({ student, camera, link, uplink, flight }, tools)
+  const onFrame = (frame: Frame) => {
+    vehicle?.see(frame)
+    uplink.offer(frame)
+  }
+  const flight = new FlightModule(config, { student, camera, onFrame, clock })
+  const parts = { student, camera, link, uplink, flight }
+  const vehicle =
+    config.vehicle && new VehicleModule(config.vehicle, { ...parts, stateDir: config.stateDir, ...tools })
+  const report = new ReportModule({ ...parts, vehicle }, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
-  const stop = await startModules([student, camera, link, report, uplink, flight], log)
+  const stop = await startModules(
+    [student, camera, ...(vehicle ? [vehicle] : []), link, report, uplink, flight],
+    log,
+  )
   return { finished: flight.finished, stop }
 }

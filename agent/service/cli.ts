@@ -4,6 +4,7 @@ import { startAgent } from './agent.js'
 import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
 import { VERSION } from './link-module.js'
+import { vehicleCommand } from './vehicle-command.js'
 
 /** Exit codes of the agent. */
 const STOPPED = 0
@@ -37,6 +38,11 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to m
     .action(() => {
       process.stdout.write(`${configHelp()}\n`)
     })
+  program.addCommand(
+    vehicleCommand(result => {
+      code = result
+    }),
+  )
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {

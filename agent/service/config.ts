@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { checkDroneName } from '@kestrel/link'
 import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
 import { z } from 'zod'
+import { resolveVehiclePaths, vehicleSchema } from './vehicle-config.js'
 
 const rate = z.number().positive().max(1000)
 
@@ -80,6 +81,7 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('what is written to the terminal'),
+  vehicle: vehicleSchema,
 })
 
 export type AgentConfig = z.infer<typeof agentSchema>
@@ -103,6 +105,7 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
     ...config,
     student: resolve(folder, config.student),
     stateDir: resolve(folder, config.stateDir),
+    vehicle: resolveVehiclePaths(config.vehicle, folder),
     camera: {
       ...config.camera,
       source: config.camera.source.startsWith('sim:')
