@@ -103,9 +103,12 @@ export class FrameReader {
       const frame = bytes.subarray(at, at + length)
       const type = this.#typeOf(frame)
       if (type === undefined) at++
-      else {
-        if (this.#accept(frame, type.MSG_ID)) received.push(decode(frame, type))
+      else if (this.#accept(frame, type.MSG_ID)) {
+        received.push(decode(frame, type))
         at += length
+      } else {
+        // A frame that was cut off in its signature has borrowed the beginning of the next one.
+        at += length - (isSigned(frame) ? SIGNATURE_BYTES : 0)
       }
     }
     // What is left is the beginning of one frame.
@@ -131,8 +134,12 @@ export class FrameReader {
 function frameLength(bytes: Buffer, at: number): number | undefined {
   if (at + 3 > bytes.length) return undefined
   if (bytes[at] === 0xfe) return bytes[at + 1] + 8
-  const signed = (bytes[at + 2] & SIGNED_FLAG) !== 0
-  return bytes[at + 1] + 12 + (signed ? SIGNATURE_BYTES : 0)
+  return bytes[at + 1] + 12 + ((bytes[at + 2] & SIGNED_FLAG) !== 0 ? SIGNATURE_BYTES : 0)
+}
+
+/** Of a whole frame. */
+export function isSigned(frame: Buffer): boolean {
+  return frame[0] === 0xfd && (frame[2] & SIGNED_FLAG) !== 0
 }
 
 /** Whole frames only: sender and fields. */
