@@ -102,13 +102,12 @@ export class FrameReader {
       if (length === undefined || at + length > bytes.length) break
       const frame = bytes.subarray(at, at + length)
       const type = this.#typeOf(frame)
-      if (type === undefined) at++
-      else if (this.#accept(frame, type.MSG_ID)) {
+      // What is not believed may be rubbish whose checksum happens to fit, or a frame that was cut off in its signature: either way it
+      // may have the beginning of the next one in it.
+      if (type === undefined || !this.#accept(frame, type.MSG_ID)) at++
+      else {
         received.push(decode(frame, type))
         at += length
-      } else {
-        // A frame that was cut off in its signature has borrowed the beginning of the next one.
-        at += length - (isSigned(frame) ? SIGNATURE_BYTES : 0)
       }
     }
     // What is left is the beginning of one frame.
