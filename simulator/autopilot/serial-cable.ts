@@ -19,10 +19,16 @@ interface Terminal {
   slave: number
 }
 
-/** @throws UserError where the system has no pseudo-terminals */
-export function serialCable(): SerialCable {
+/**
+ * @param onBytes hears what is written at either end
+ * @throws UserError where the system has no pseudo-terminals
+ */
+export function serialCable(onBytes: (end: 0 | 1, bytes: Uint8Array) => void = () => {}): SerialCable {
   const [one, other] = [openTerminal(), openTerminal()]
-  const streams = [relay(one.master, other.master), relay(other.master, one.master)]
+  const streams = [
+    relay(one.master, other.master, bytes => onBytes(0, bytes)),
+    relay(other.master, one.master, bytes => onBytes(1, bytes)),
+  ]
   return {
     ends: [one.path, other.path],
     close() {
@@ -47,11 +53,12 @@ function openTerminal(): Terminal {
 }
 
 /** What the reader is too slow for is lost, as on a real line without flow control. */
-function relay(from: number, to: number): ReadStream {
+function relay(from: number, to: number, onBytes: (bytes: Uint8Array) => void): ReadStream {
   const stream = new ReadStream(from)
-  stream.on('data', bytes => {
+  stream.on('data', (bytes: Buffer) => {
+    onBytes(bytes)
     try {
-      writeSync(to, bytes as Buffer)
+      writeSync(to, bytes)
     } catch {
       // Full, or gone.
     }
