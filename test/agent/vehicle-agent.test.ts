@@ -14,10 +14,11 @@ import {
 } from '@kestrel/link'
 import { parameterDigest, readParameters, readStudentFile } from '@kestrel/models'
 import { RealClock, silentLog, UserError } from '@kestrel/runtime'
-import { fromGeodetic, serialCable, startAutopilot } from '@kestrel/simulator'
+import { fromGeodetic, startAutopilot } from '@kestrel/simulator'
 import t, { type Test } from 'tap'
 import { home, plan } from '../simulator/flights.js'
 import { overUdp } from '../simulator/ground-station.js'
+import { plugCable } from '../support/cable.js'
 import { freePort, waitFor } from '../support/processes.js'
 import { writeScene } from '../support/scene.js'
 import { keptLog, tinyStudent, updateChain } from './support.js'
@@ -196,11 +197,15 @@ t.test('A key that others can read is refused before the flight', async t => {
 })
 
 t.test('Over a serial line that is pulled and plugged in again', async t => {
-  const { log, start, poses } = setUp(t)
-  const cable = serialCable()
-  const other = await autopilot({ serial: { path: cable.ends[0], baudRate: 921_600 } })
-  t.teardown(() => other.stop())
-  await start({ endpoint: `serial:${cable.ends[1]}:921600` })
+  const { log, start, poses, folder } = setUp(t)
+  const [theirs, ours] = [join(folder, 'autopilot'), join(folder, 'companion')]
+  let cable = plugCable(theirs, ours)
+  const other = await autopilot({ serial: { path: theirs, baudRate: 921_600 } })
+  await start({ endpoint: `serial:${ours}:921600` })
+  t.teardown(async () => {
+    await other.stop()
+    cable.close()
+  })
   await wait('tagged frames', () => (poses.some(({ pose }) => pose?.positioned) ? true : undefined))
   cable.close()
   await wait('its loss', () => log.lines.find(line => /The autopilot is gone/.test(line)))
@@ -208,4 +213,10 @@ t.test('Over a serial line that is pulled and plugged in again', async t => {
   const { length } = poses
   await wait('frames go on', () => (poses.length > length + 5 ? true : undefined))
   t.ok(log.lines.filter(line => /Cannot open/.test(line)).length <= 2, 'said, not repeated')
+  cable = plugCable(theirs, ours)
+  await wait('its return', () =>
+    log.lines.filter(line => /The autopilot is there/.test(line)).length === 2 ? true : undefined,
+  )
+  const after = poses.length
+  await wait('poses again', () => (poses.slice(after).some(({ pose }) => pose?.positioned) ? true : undefined))
 })
