@@ -218,5 +218,7 @@ t.test('Over a serial line that is pulled and plugged in again', async t => {
     log.lines.filter(line => /The autopilot is there/.test(line)).length === 2 ? true : undefined,
   )
   const after = poses.length
-  await wait('poses again', () => (poses.slice(after).some(({ pose }) => pose?.positioned) ? true : undefined))
+  await wait('poses again', () =>
+    poses.slice(after).some(({ pose }) => pose?.positioned) ? true : undefined,
+  )
 })
