@@ -144,7 +144,7 @@ export class VehicleModule implements Module {
     const vehicle = this.#vehicle
     if (vehicle === undefined) return undefined
     const refused = Object.values(this.#signing?.refused ?? {}).reduce((sum, count) => sum + count, 0)
-    return vehicleMessage(vehicle, this.#options.clock.nowMs(), refused)
+    return vehicleMessage(vehicle, this.#options.clock.nowMs(), { refused, ...this.#frames })
   }
 
   /** Opened for ever; an outage is said once. */

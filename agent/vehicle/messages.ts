@@ -21,13 +21,19 @@ export function poseMessage({ position, attitude }: Pose): PoseInit {
 }
 
 /** The vehicle in the telemetry. */
-export function vehicleMessage(vehicle: Vehicle, nowMs: number, refused: number): VehicleInit {
+export function vehicleMessage(
+  vehicle: Vehicle,
+  nowMs: number,
+  counts: { refused: number; seen: number; tagged: number },
+): VehicleInit {
   const { autopilot, state } = vehicle
   const pose = vehicle.poseAt(nowMs)
   const { battery, gps } = state
   return {
     connected: autopilot !== undefined,
-    refused: BigInt(refused),
+    refused: BigInt(counts.refused),
+    frames: BigInt(counts.seen),
+    framesTagged: BigInt(counts.tagged),
     ...(autopilot && {
       systemId: autopilot.system,
       kind: autopilot.kind,

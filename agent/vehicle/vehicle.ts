@@ -68,7 +68,8 @@ export class Vehicle {
       signing,
       onMessage: ({ from, data }, neighbour) => this.#take(from, data, neighbour),
       onClosed: neighbour => {
-        if (this.#watch.lineClosed(neighbour)) this.#lost(`${neighbour.name} was closed`)
+        const isLost = this.#watch.lineClosed(neighbour)
+        if (isLost && !this.#stopped.signal.aborted) this.#lost(`${neighbour.name} was closed`)
       },
       log,
     })

@@ -104,9 +104,11 @@ export class FrameReader {
       if (length === undefined || at + length > bytes.length) break
       const frame = bytes.subarray(at, at + length)
       const type = this.#typeOf(frame)
-      if (type === undefined) at++
+      // What is not believed may be rubbish whose checksum happens to fit, or a frame that was cut off in its signature: either way it
+      // may have the beginning of the next one in it.
+      if (type === undefined || !this.#accept(frame, type.MSG_ID)) at++
       else {
-        if (this.#accept(frame, type.MSG_ID)) received.push(decode(frame, type))
+        received.push(decode(frame, type))
         at += length
       }
     }
@@ -133,8 +135,12 @@ export class FrameReader {
 function frameLength(bytes: Buffer, at: number): number | undefined {
   if (at + 3 > bytes.length) return undefined
   if (bytes[at] === 0xfe) return bytes[at + 1] + 8
-  const signed = (bytes[at + 2] & SIGNED_FLAG) !== 0
-  return bytes[at + 1] + 12 + (signed ? SIGNATURE_BYTES : 0)
+  return bytes[at + 1] + 12 + ((bytes[at + 2] & SIGNED_FLAG) !== 0 ? SIGNATURE_BYTES : 0)
+}
+
+/** Of a whole frame. */
+export function isSigned(frame: Buffer): boolean {
+  return frame[0] === 0xfd && (frame[2] & SIGNED_FLAG) !== 0
 }
 
 /** Whole frames only: sender and fields. */

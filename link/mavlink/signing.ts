@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '@kestrel/runtime'
-import { SIGNATURE_BYTES, SIGNED_FLAG, senderOf } from './frames.js'
+import { isSigned, SIGNATURE_BYTES, senderOf } from './frames.js'
 
 /** Timestamps count 10 µs from here (MAVLink 2, message signing). */
 const EPOCH_MS = Date.UTC(2015, 0, 1)
@@ -81,9 +81,7 @@ export class Signing {
 
   /** Whether a whole frame may be believed; refusals are counted. Each frame is believed once. */
   accepts(frame: Buffer, id: number): boolean {
-    if (frame[0] !== 0xfd || (frame[2] & SIGNED_FLAG) === 0) {
-      return unsignedIds.has(id) || this.#refuse('unsigned')
-    }
+    if (!isSigned(frame)) return unsignedIds.has(id) || this.#refuse('unsigned')
     if (!timingSafeEqual(this.#hash(frame), frame.subarray(frame.length - 6))) {
       return this.#refuse('wrongSignature')
     }
