@@ -4,18 +4,8 @@ import { type Kernel, SystemError } from './kernel.js'
 import { stableNames } from './list.js'
 import { identify, listFormats } from './modes.js'
 import { chooseMode, type WantedMode } from './negotiate.js'
+import { explain } from './reasons.js'
 import { V4l2Stream } from './stream.js'
-
-const REASONS: Record<string, string> = {
-  ENOENT: 'there is no such device: plug the camera in, or see what there is with `kestrel-agent cameras`',
-  ENODEV: 'it was unplugged',
-  ENXIO: 'it was unplugged',
-  EIO: 'it does not answer (cable, power or USB hub)',
-  EPROTO: 'it does not answer (cable, power or USB hub)',
-  ENOSPC: 'its USB bus has no bandwidth left: choose mjpeg or a smaller size, or another port',
-  EACCES: 'permission denied: put the user of the agent into the group video',
-  EBUSY: 'another program uses it',
-}
 
 /** A V4L2 device. Opened again, it is looked for by its stable name first: another number is usual after re-plugging. */
 export class V4l2Source implements LiveSource {
@@ -48,11 +38,12 @@ export class V4l2Source implements LiveSource {
         return this.#openAt(path)
       } catch (error) {
         if (error instanceof UserError) throw error
-        failure ??= error
+        // Of two reasons the one that says more than that nothing is there.
+        if (failure === undefined || !(error instanceof SystemError && error.code === 'ENOENT'))
+          failure = error
       }
     }
-    if (!(failure instanceof SystemError)) throw failure
-    throw new Error(REASONS[failure.code] ?? failure.message, { cause: failure })
+    throw explain(failure)
   }
 
   #openAt(path: string): LiveStream {

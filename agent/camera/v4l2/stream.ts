@@ -4,6 +4,7 @@ import type { LivePicture, LiveStream } from '../live-source.js'
 import { bufferRequest, frameBuffer, pixelFormat, streamParameters, streamType, VIDIOC } from './abi.js'
 import { type Kernel, type Mapping, SystemError } from './kernel.js'
 import { type Mode, usable } from './negotiate.js'
+import { explain } from './reasons.js'
 
 /** Frames that the driver may fill while one is fetched. */
 const BUFFERS = 4
@@ -90,7 +91,9 @@ export class V4l2Stream implements LiveStream {
   }
 
   read(): Promise<LivePicture> {
-    const reading = this.#read()
+    const reading = this.#read().catch(error => {
+      throw explain(error)
+    })
     this.#reading = reading.catch(() => undefined)
     return reading
   }
