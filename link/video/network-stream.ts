@@ -57,6 +57,8 @@ export class NetworkStream {
   async open(url: string, options: NetworkStreamOptions): Promise<void> {
     await this.#exclusive(async () => {
       this.#packet.alloc()
+      // Without this the connection is opened before node-av sets what `interrupt` works through, and nothing ends a read.
+      this.#format.allocContext()
       const { transport = 'tcp', timeoutMs } = options
       const dictionary = Dictionary.fromObject({
         rtsp_transport: transport,
