@@ -84,11 +84,8 @@ async function cameras(source: string | undefined, options: CamerasOptions): Pro
     }
     const { seconds, ...wishes } = options
     if (!(seconds > 0)) throw new UserError('--seconds expects a number above 0')
-    const log = createLog('cameras', { level: 'warn' })
-    const trial = await tryCamera(
-      { source, ...wishes, pace: 'real-time', clock: new RealClock(), log },
-      seconds,
-    )
+    const live = { pace: 'real-time', clock: new RealClock(), log: silentLog } as const
+    const trial = await tryCamera({ source, ...wishes, ...live }, seconds)
     if (trial.frames > 0) process.stdout.write(describeTrial(trial))
     else process.stderr.write(`kestrel-agent: ${source} gave no picture (${trial.trouble ?? 'it ended'})\n`)
     return trial.frames > 0 ? STOPPED : FAILED
