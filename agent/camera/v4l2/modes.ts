@@ -1,3 +1,4 @@
+import type { PixelFormat } from '@kestrel/link'
 import { capability, formatDescription, frameInterval, frameSize, type SizeRange, VIDIOC } from './abi.js'
 import { type Kernel, SystemError } from './kernel.js'
 
@@ -31,6 +32,8 @@ export interface OfferedFormat {
 
 /** Drivers end their lists by EINVAL; one that does not is not asked for ever. */
 const MOST = 256
+/** Formats that are of no use are named as far as this. */
+const MOST_NAMED = 6
 
 export function identify(kernel: Kernel, fd: number): DeviceIdentity {
   const buffer = capability.alloc()
@@ -73,15 +76,42 @@ function answers(kernel: Kernel, fd: number, request: number, buffer: Buffer): b
   }
 }
 
-/** `MJPG 1280x720 30, 15 fps; 640x480 30 fps`, one format a line. */
+/** V4L2's formats that can be used, the best first, and how their bytes are read. */
+export const usable: Record<string, 'mjpeg' | PixelFormat> = {
+  NV12: 'nv12',
+  YU12: 'yuv420p',
+  YUYV: 'yuyv',
+  UYVY: 'uyvy',
+  RGB3: 'rgb24',
+  BGR3: 'bgr24',
+  MJPG: 'mjpeg',
+  JPEG: 'mjpeg',
+  GREY: 'grey',
+}
+
+/**
+ * A line for each list of sizes and rates, with the formats that have it: `MJPG: 1280x720 30, 15 fps; 640x480 30 fps`; formats that cannot
+ * be used are only named, at the end.
+ */
 export function describeFormats(formats: OfferedFormat[]): string[] {
-  return formats.map(({ fourcc, name, sizes }) => {
+  const bySizes = new Map<string, string[]>()
+  const others: string[] = []
+  for (const { fourcc, name, sizes } of formats) {
+    if (!Object.hasOwn(usable, fourcc)) {
+      others.push(`${fourcc} (${name})`)
+      continue
+    }
     const all = sizes.map(({ size, rates }) => {
       const fps = rates.map(describeRate).join(', ')
       return `${describeSize(size)}${fps === '' ? '' : ` ${fps} fps`}`
     })
-    return `${fourcc} (${name}): ${all.length === 0 ? 'sizes unknown' : all.join('; ')}`
-  })
+    const key = all.length === 0 ? 'sizes unknown' : all.join('; ')
+    bySizes.set(key, [...(bySizes.get(key) ?? []), fourcc])
+  }
+  const lines = [...bySizes].map(([sizes, names]) => `${names.join(', ')}: ${sizes}`)
+  if (others.length === 0) return lines
+  const more = others.length > MOST_NAMED ? ` and ${others.length - MOST_NAMED} more` : ''
+  return [...lines, `not used: ${others.slice(0, MOST_NAMED).join(', ')}${more}`]
 }
 
 function describeSize(size: OfferedSize['size']): string {

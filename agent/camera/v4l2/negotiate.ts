@@ -1,6 +1,5 @@
-import type { PixelFormat } from '@kestrel/link'
 import { UserError } from '@kestrel/runtime'
-import { describeFormats, type OfferedFormat, type OfferedSize, type Rate } from './modes.js'
+import { describeFormats, type OfferedFormat, type OfferedSize, type Rate, usable } from './modes.js'
 
 /** What somebody wants of a camera; what is left open is chosen. */
 export interface WantedMode {
@@ -17,19 +16,6 @@ export interface Mode {
   height: number
   /** Frames a second; undefined leaves it to the driver. */
   fps?: number
-}
-
-/** V4L2's formats that can be used, and how their bytes are read. */
-export const usable: Record<string, 'mjpeg' | PixelFormat> = {
-  NV12: 'nv12',
-  YU12: 'yuv420p',
-  YUYV: 'yuyv',
-  UYVY: 'uyvy',
-  RGB3: 'rgb24',
-  BGR3: 'bgr24',
-  MJPG: 'mjpeg',
-  JPEG: 'mjpeg',
-  GREY: 'grey',
 }
 
 /** Without a wish: what the student sees twice over, and no more than USB and a small board carry. */

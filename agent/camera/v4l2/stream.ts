@@ -3,7 +3,8 @@ import { type Clock, UserError } from '@kestrel/runtime'
 import type { LivePicture, LiveStream } from '../live-source.js'
 import { bufferRequest, frameBuffer, pixelFormat, streamParameters, streamType, VIDIOC } from './abi.js'
 import { type Kernel, type Mapping, SystemError } from './kernel.js'
-import { type Mode, usable } from './negotiate.js'
+import { usable } from './modes.js'
+import type { Mode } from './negotiate.js'
 import { explain } from './reasons.js'
 
 /** Frames that the driver may fill while one is fetched. */
