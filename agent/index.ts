@@ -36,6 +36,7 @@ export {
 } from './student/update-decoder.js'
 export { UpdateParts } from './student/update-parts.js'
 export { SegmentEncoder } from './uplink/encoder.js'
+export { type ChoiceOptions, chooseEncoder } from './uplink/encoder-choice.js'
 export type { SegmentCodec, SegmentEncode } from './uplink/encoding.js'
 export { Outbox, type OutboxOptions } from './uplink/outbox.js'
 export { diskSegmentStore, memorySegmentStore, type SegmentStore } from './uplink/segment-store.js'

@@ -81,6 +81,10 @@ export const agentSchema = z.strictObject({
   uplink: z
     .strictObject({
       codec: z.enum(['h264', 'hevc', 'av1']).default('h264').describe('video codec of the segments'),
+      encoder: z
+        .enum(['auto', 'software', 'nvenc', 'vaapi', 'v4l2m2m'])
+        .default('auto')
+        .describe('auto takes a hardware encoder that passes a trial at the start, else software'),
       kbps: z.number().positive().max(100_000).default(200).describe('kbit/s for the segments'),
       periodS: z
         .number()

@@ -4,6 +4,7 @@ import { type Clock, type Log, messageOf } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { Sampler } from '../sampling/sampler.js'
 import { SegmentEncoder } from '../uplink/encoder.js'
+import { chooseEncoder } from '../uplink/encoder-choice.js'
 import { Outbox } from '../uplink/outbox.js'
 import { diskSegmentStore } from '../uplink/segment-store.js'
 import { Segmenter, sampledSize } from '../uplink/segmenter.js'
@@ -23,7 +24,10 @@ export class UplinkModule implements Module {
   readonly #clock: Clock
   readonly #log: Log
   readonly #sampler: Sampler
-  readonly #encoder = new SegmentEncoder()
+  readonly #encoder = new SegmentEncoder({
+    onFailure: reason =>
+      this.#log.warn(`The hardware encoder failed, software encodes from here on: ${reason}`),
+  })
   /** What the ground asked for last. */
   #control: { uplinkKbps?: number; periodS?: number } = {}
   #paused = false
@@ -70,6 +74,11 @@ export class UplinkModule implements Module {
   start(): void {
     this.#encoder.start()
     const { uplink, stateDir } = this.#config
+    // Until it is decided software encodes.
+    void chooseEncoder({ codec: uplink.codec, wanted: uplink.encoder }).then(({ kind, reason }) => {
+      this.#encoder.use(kind)
+      this.#log.info(`Segments are encoded by ${reason}`)
+    })
     this.#outbox = new Outbox({
       publish: this.#publish,
       store: diskSegmentStore(join(stateDir, 'outbox')),
