@@ -14,6 +14,7 @@ export { chooseMode, type Mode, type WantedMode } from './camera/v4l2/negotiate.
 export { V4l2Source } from './camera/v4l2/source.js'
 export { Sampler } from './sampling/sampler.js'
 export { type RunningAgent, startAgent } from './service/agent.js'
+export { describeCameras, describeTrial, tryCamera } from './service/cameras.js'
 export { agentMain } from './service/cli.js'
 export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from './service/config.js'
 export { configHelp } from './service/config-help.js'

@@ -8,5 +8,6 @@ try {
   await tryEncoder(codec as SegmentCodec, kind as EncoderKind)
   process.exit(0)
 } catch (error) {
-  process.send?.(messageOf(error), () => process.exit(1))
+  if (process.send === undefined) throw error
+  process.send(messageOf(error), () => process.exit(1))
 }

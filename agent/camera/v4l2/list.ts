@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { messageOf } from '@kestrel/runtime'
 import type { Kernel } from './kernel.js'
 import { type DeviceIdentity, identify, listFormats, type OfferedFormat } from './modes.js'
+import { explain } from './reasons.js'
 
 /** A capture device of this machine. */
 export interface ListedDevice {
@@ -17,7 +18,6 @@ export interface ListedDevice {
 /** A device that could not be asked. */
 export interface MuteDevice {
   path: string
-  /** `EACCES`, … */
   reason: string
 }
 
@@ -36,7 +36,7 @@ export function listDevices(kernel: Kernel, options: { dev?: string } = {}): (Li
       if (!identity.captures) return []
       return [{ path, stableNames: stableNames(path, dev), identity, formats: listFormats(kernel, fd) }]
     } catch (error) {
-      return [{ path, reason: messageOf(error) }]
+      return [{ path, reason: messageOf(explain(error)) }]
     } finally {
       if (fd !== undefined) kernel.close(fd)
     }
