@@ -8,6 +8,11 @@ const WELL_MS = 5000
 /** So many damaged pictures in a row are no accident: the camera is opened again. */
 const MOST_DAMAGED = 30
 
+/** A camera that comes and goes for the same reason says so once in this time, ms. */
+const QUIET_MS = 60_000
+/** Reasons that are remembered; a command's last words may be new each time. */
+const MOST_REASONS = 16
+
 interface Newest {
   picture: LivePicture
   id: number
@@ -27,8 +32,10 @@ export class LiveCamera implements Camera {
   /** What the camera was like when it was last there. */
   #last: { description: string; width: number; height: number; fps?: number } | undefined
   #trouble: string | undefined
-  /** Reasons said in this outage: each once. */
-  readonly #said = new Set<string>()
+  /** When a reason was said last: each once an outage, and not over and over where one outage follows another. */
+  readonly #said = new Map<string, number>()
+  /** Whether this outage was told of, and so its end is. */
+  #told = false
   /** The newest picture that nobody has taken yet, and the stream that it is of. */
   #newest: Newest | undefined
   #ids = 0
@@ -229,17 +236,21 @@ export class LiveCamera implements Camera {
     this.#damaged = 0
     if (this.#trouble === undefined) return
     const seconds = (this.#clock.nowMs() - this.#sinceMs) / 1000
-    this.#log.info(`${stream.description} gives pictures after ${seconds.toFixed(1)} s`)
+    if (this.#told) this.#log.info(`${stream.description} gives pictures after ${seconds.toFixed(1)} s`)
     this.#trouble = undefined
-    this.#said.clear()
+    this.#told = false
   }
 
   /** The camera gives nothing: said once for each reason, however often it is tried. */
   #away(reason: string): void {
-    if (this.#trouble === undefined) this.#sinceMs = this.#clock.nowMs()
+    const nowMs = this.#clock.nowMs()
+    if (this.#trouble === undefined) this.#sinceMs = nowMs
     this.#trouble = reason
-    if (this.#said.has(reason)) return
-    this.#said.add(reason)
+    const saidMs = this.#said.get(reason)
+    if (saidMs !== undefined && (saidMs >= this.#sinceMs || nowMs - saidMs < QUIET_MS)) return
+    if (this.#said.size >= MOST_REASONS) this.#said.clear()
+    this.#said.set(reason, nowMs)
+    this.#told = true
     this.#log.warn(`${this.#source.name}: ${reason}. Waiting for it`)
   }
 

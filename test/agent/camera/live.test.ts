@@ -244,6 +244,26 @@ function taker(camera: Camera): { ids: number[] } {
   return { ids }
 }
 
+t.test('one that comes and goes fills no log, and one that stays away is told of again', async t => {
+  const streams = Array.from({ length: 12 }, () => new TestStream())
+  const { camera, log, advance, source } = await setUp(streams)
+  await camera.start()
+  taker(camera)
+  for (const [i, stream] of streams.entries()) {
+    while (source.opened <= i) await advance(100)
+    await stream.give(i)
+    t.equal(camera.trouble, undefined)
+    await stream.break('the cable is loose')
+  }
+  t.match(said(log).slice(0, 2), [/the cable is loose/, /gives pictures/])
+  t.ok(said(log).length <= 4, `${said(log).length} lines for ${streams.length} losses`)
+  const before = said(log).length
+  for (let i = 0; i < 700; i++) await advance(100)
+  t.equal(said(log).length, before + 1)
+  t.match(said(log).at(-1), /warn: .*the cable is loose|no picture/)
+  await camera.stop()
+})
+
 t.test('stopped while it is away', async t => {
   const { camera } = await setUp([new Error('not there')])
   await camera.start()
