@@ -49,6 +49,8 @@ export interface CameraOptions {
   height?: number
   /** `mjpeg`, `yuyv`, `nv12`, `yuv420p`, `rgb24`, …: wished for from a V4L2 camera, needed for a command. */
   format?: string
+  /** Holds the password of an RTSP source whose URL names a user and no password. */
+  passwordFile?: string
   /** How RTSP carries pictures. */
   transport?: 'tcp' | 'udp'
   /** A live camera without a picture for so long is opened again, s. */

@@ -202,6 +202,7 @@ class ExecStream implements LiveStream {
     const first = this.#first
     this.#first = undefined
     if (first !== undefined && this.#newest === undefined) return first
+    if (first !== undefined) this.#lost += 1
     for (;;) {
       const newest = this.#newest
       if (newest !== undefined) {

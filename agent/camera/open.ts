@@ -8,7 +8,7 @@ import { openFolder } from './folder.js'
 import { LiveCamera } from './live.js'
 import type { LiveSource } from './live-source.js'
 import { PacedCamera } from './paced.js'
-import { RtspSource } from './rtsp.js'
+import { RtspSource, withPasswordFrom } from './rtsp.js'
 import { hasV4l2, linuxKernel } from './v4l2/kernel.js'
 import { V4l2Source } from './v4l2/source.js'
 
@@ -44,10 +44,13 @@ export async function openCamera(options: CameraOptions): Promise<Camera> {
 }
 
 function openLive(address: Address, options: CameraOptions): LiveSource {
-  const { width, height, fps, format, transport = 'tcp', stallS = STALL_S, clock } = options
+  const { width, height, fps, format, passwordFile, transport = 'tcp', stallS = STALL_S, clock } = options
   switch (address.kind) {
     case 'rtsp':
-      return new RtspSource(address.url, { transport, timeoutMs: 1000 * stallS, clock })
+      return new RtspSource(
+        passwordFile === undefined ? address.url : withPasswordFrom(address.url, passwordFile),
+        { transport, timeoutMs: 1000 * stallS, clock },
+      )
     case 'exec':
       return new ExecSource(address.command, { format, width, height, fps, clock })
     default: {

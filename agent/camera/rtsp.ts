@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { type NetworkPicture, NetworkStream } from '@kestrel/link'
 import { type Clock, messageOf, UserError } from '@kestrel/runtime'
 import { ArrivalClock } from './arrival.js'
@@ -51,6 +52,25 @@ export class RtspSource implements LiveSource {
 /** The URL as it may be shown. */
 export function withoutPassword(url: string): string {
   return url.replace(/^(\w+:\/\/[^:/@]*):[^/]*@/, '$1:***@')
+}
+
+/**
+ * The URL with the password that a file holds.
+ *
+ * @throws UserError where the file cannot be read, or the URL names no user
+ */
+export function withPasswordFrom(url: string, file: string): string {
+  if (!/^\w+:\/\/[^:/@]+@/.test(url)) {
+    throw new UserError(
+      `camera.passwordFile needs a URL with a user and no password, rtsp://USER@HOST/PATH; found ${withoutPassword(url)}`,
+    )
+  }
+  try {
+    const password = encodeURIComponent(readFileSync(file, 'utf8').trim())
+    return url.replace('@', () => `:${password}@`)
+  } catch (cause) {
+    throw new UserError(`Cannot read camera.passwordFile ${file}: ${messageOf(cause)}`, { cause })
+  }
 }
 
 class RtspStream implements LiveStream {

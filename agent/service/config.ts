@@ -52,6 +52,11 @@ export const agentSchema = z.strictObject({
         .min(1)
         .optional()
         .describe(`wished for from a V4L2 camera, needed for exec: mjpeg, ${pixelFormats.join(', ')}`),
+      passwordFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('file with the password of an RTSP camera; its source is then rtsp://USER@HOST/PATH'),
       transport: z.enum(['tcp', 'udp']).default('tcp').describe('how RTSP carries pictures'),
       stallS: z
         .number()
@@ -133,6 +138,7 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
     stateDir: resolve(folder, config.stateDir),
     camera: {
       ...config.camera,
+      passwordFile: config.camera.passwordFile && resolve(folder, config.camera.passwordFile),
       source: isPath(config.camera.source) ? resolve(folder, config.camera.source) : config.camera.source,
     },
   }

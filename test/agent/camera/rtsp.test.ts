@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   ArrivalClock,
   type CameraOptions,
@@ -5,6 +6,7 @@ import {
   openCamera,
   RtspSource,
   withoutPassword,
+  withPasswordFrom,
 } from '@kestrel/agent'
 import { RealClock } from '@kestrel/runtime'
 import fc from 'fast-check'
@@ -147,6 +149,17 @@ t.test('a password is not shown', async t => {
   t.equal(withoutPassword('rtsp://admin:p:w@10.0.0.2:554/x'), 'rtsp://admin:***@10.0.0.2:554/x')
   t.equal(withoutPassword('rtsp://10.0.0.2:554/user:x@y'), 'rtsp://10.0.0.2:554/user:x@y')
   t.equal(withoutPassword('rtsp://admin@10.0.0.2/x'), 'rtsp://admin@10.0.0.2/x')
+})
+
+t.test('a password from a file', async t => {
+  const file = join(t.testdir({ password: 'p@ss:w/rd\n' }), 'password')
+  t.equal(withPasswordFrom('rtsp://pilot@host:554/a@b', file), 'rtsp://pilot:p%40ss%3Aw%2Frd@host:554/a@b')
+  t.throws(() => withPasswordFrom('rtsp://host/x', file), {
+    name: 'UserError',
+    message: /needs a URL with a user/,
+  })
+  t.throws(() => withPasswordFrom('rtsp://a:secret@host/x', file), /found rtsp:\/\/a:\*\*\*@host/)
+  t.throws(() => withPasswordFrom('rtsp://pilot@host/x', join(file, 'x')), /Cannot read camera\.passwordFile/)
 })
 
 t.test("the sender's clock on ours: even spacing, never after arrival, no drift", async t => {
