@@ -40,7 +40,6 @@ export async function startAgent(
   })
   const uplink = new UplinkModule(config, {
     student,
-    camera,
     publish: message => link.publishSegment(message),
     poseAt: captureMs => vehicle?.poseAt(captureMs),
     ...tools,

@@ -84,8 +84,9 @@ export class ReportModule implements Module {
   }
 
   #line(): void {
-    const { flight, student, uplink, link } = this.#parts
+    const { flight, camera, student, uplink, link } = this.#parts
     const { fps, p50Ms } = flight.summary()
+    const { trouble } = camera.camera
     const nowMs = this.#clock.nowMs()
     const { traffic } = link
     const kbps = (now: number, before: number) => ((8 * (now - before)) / (nowMs - this.#lineMs)).toFixed(0)
@@ -93,7 +94,8 @@ export class ReportModule implements Module {
     this.#log.info(
       `${fps.toFixed(1)} frames/s, ${p50Ms.toFixed(0)} ms camera to label, model version ${student.applier.version}, ` +
         `sampling ${uplink.samplingFps.toFixed(2)}/s, up ${kbps(traffic.up, this.#lineTraffic.up)} kbit/s, ` +
-        `down ${kbps(traffic.down, this.#lineTraffic.down)} kbit/s${link.up ? '' : ', no link'}${waiting}`,
+        `down ${kbps(traffic.down, this.#lineTraffic.down)} kbit/s${link.up ? '' : ', no link'}${waiting}` +
+        (trouble === undefined ? '' : `, no camera (${trouble})`),
     )
     this.#lineMs = nowMs
     this.#lineTraffic = traffic

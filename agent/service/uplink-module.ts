@@ -5,10 +5,10 @@ import type { Frame } from '../camera/camera.js'
 import { Sampler } from '../sampling/sampler.js'
 import { UplinkBudget } from '../uplink/budget.js'
 import { SegmentEncoder } from '../uplink/encoder.js'
+import { chooseEncoder } from '../uplink/encoder-choice.js'
 import { Outbox } from '../uplink/outbox.js'
 import { diskSegmentStore } from '../uplink/segment-store.js'
 import { Segmenter, sampledSize } from '../uplink/segmenter.js'
-import type { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
@@ -21,12 +21,14 @@ export class UplinkModule implements Module {
   readonly name = 'uplink'
   readonly #config: AgentConfig
   readonly #student: StudentModule
-  readonly #camera: CameraModule
   readonly #publish: (message: Uint8Array) => Promise<void>
   readonly #clock: Clock
   readonly #log: Log
   readonly #sampler: Sampler
-  readonly #encoder = new SegmentEncoder()
+  readonly #encoder = new SegmentEncoder({
+    onFailure: reason =>
+      this.#log.warn(`The hardware encoder failed, software encodes from here on: ${reason}`),
+  })
   readonly #poseAt: ((captureMs: number) => PoseInit | undefined) | undefined
   /** What the radio bears. */
   readonly budget = new UplinkBudget()
@@ -48,7 +50,6 @@ export class UplinkModule implements Module {
     config: AgentConfig,
     options: {
       student: StudentModule
-      camera: CameraModule
       /** Delivers an encoded message on the segment topic. */
       publish: (message: Uint8Array) => Promise<void>
       /** Where the vehicle was at a moment. */
@@ -59,7 +60,6 @@ export class UplinkModule implements Module {
   ) {
     this.#config = config
     this.#student = options.student
-    this.#camera = options.camera
     this.#publish = options.publish
     this.#poseAt = options.poseAt
     this.#clock = options.clock
@@ -118,15 +118,10 @@ export class UplinkModule implements Module {
   start(): void {
     this.#encoder.start()
     const { uplink, stateDir } = this.#config
-    const size = sampledSize(this.#camera.camera, this.#student.student.input)
-    this.#segmenter = new Segmenter({
-      codec: uplink.codec,
-      uplinkKbps: uplink.kbps,
-      periodS: uplink.periodS,
-      ...size,
-      ...this.#control,
-      encode: this.#encoder.encode,
-      poseAt: this.#poseAt,
+    // Until it is decided software encodes.
+    void chooseEncoder({ codec: uplink.codec, wanted: uplink.encoder }).then(({ kind, reason }) => {
+      this.#encoder.use(kind)
+      this.#log.info(`Segments are encoded by ${reason}`)
     })
     this.#outbox = new Outbox({
       publish: message => this.#deliver(message),
@@ -173,8 +168,7 @@ export class UplinkModule implements Module {
 
   /** Offers a frame of the camera; takes some milliseconds for the few that are sampled. Never throws. */
   offer(frame: Frame): void {
-    const segmenter = this.#segmenter
-    if (segmenter === undefined) return
+    const segmenter = (this.#segmenter ??= this.#createSegmenter(frame.image))
     const { captureMs } = frame
     this.#lastCaptureMs = captureMs
     const { beginMs, periodS } = segmenter
@@ -200,6 +194,20 @@ export class UplinkModule implements Module {
     if (outages !== this.#outages) return
     const periodS = this.#segmenter?.periodS ?? this.#config.uplink.periodS
     this.budget.delivered(message.length, this.#clock.nowMs() - beganMs, periodS * 1000)
+  }
+
+  /** With the first frame: a camera that was not there at the start has had no size before. */
+  #createSegmenter(size: { width: number; height: number }): Segmenter {
+    const { codec, kbps, periodS } = this.#config.uplink
+    return new Segmenter({
+      codec,
+      uplinkKbps: kbps,
+      periodS,
+      ...sampledSize(size, this.#student.student.input),
+      ...this.#control,
+      encode: this.#encoder.encode,
+      poseAt: this.#poseAt,
+    })
   }
 
   #flush(endMs: number): void {

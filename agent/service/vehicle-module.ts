@@ -90,14 +90,13 @@ export class VehicleModule implements Module {
       const store = diskSigningStore(join(stateDir, 'mavlink-signing'), this.#log)
       this.#signing = new Signing({ key: loadSigningKey(signingKey), linkId, clock, store })
     }
-    const { width, height, description } = camera.camera
     const vehicle = new Vehicle({
       transport: this.#transport(),
       signing: this.#signing,
       system,
       rates: new Map([...SLOW, [ATTITUDE, attitudeHz], [GLOBAL_POSITION_INT, positionHz]]),
       controls: this.#controls(),
-      camera: this.#config.camera ? { width, height, model: description } : undefined,
+      camera: this.#config.camera ? camera.camera : undefined,
       board,
       reportMs: reportS * 1000,
       onNews: () => this.#news(),

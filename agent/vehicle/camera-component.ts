@@ -4,11 +4,12 @@ import type { CommandHandler } from './own-commands.js'
 
 const { MavCmd, MavResult } = common
 
+/** What a camera is; read when it is asked for, since one that is away at the start has no size yet. */
 export interface CameraFacts {
-  width: number
-  height: number
+  readonly width: number
+  readonly height: number
   /** Such as the name of the device. */
-  model: string
+  readonly description: string
 }
 
 /** The component number of a camera, MAV_COMP_ID_CAMERA. */
@@ -62,11 +63,11 @@ export function cameraCommands(
   }
 }
 
-function cameraInformation({ width, height, model }: CameraFacts, timeBootMs: number) {
+function cameraInformation({ width, height, description }: CameraFacts, timeBootMs: number) {
   return message(common.CameraInformation, {
     timeBootMs,
     vendorName: text('Kestrel', 32),
-    modelName: text(model, 32),
+    modelName: text(description, 32),
     firmwareVersion: 0,
     // Unknown.
     focalLength: Number.NaN,

@@ -32,6 +32,16 @@ t.test('paths are relative to the file', async t => {
   t.equal(config.camera.source, join(folder, '../clip.mp4'))
 })
 
+t.test('a camera is no path', async t => {
+  for (const source of ['sim:x', '/dev/video0', 'v4l2:/dev/video0?fps=30', 'rtsp://host/x', 'exec:cat a b']) {
+    t.equal(parseAgentConfig({ ...least, camera: { source } }).camera.source, source)
+  }
+  t.match(parseAgentConfig(least), {
+    camera: { transport: 'tcp', stallS: 5, width: undefined },
+    uplink: { encoder: 'auto' },
+  })
+})
+
 t.test('the example is valid and complete enough to learn from', async t => {
   const config = loadAgentConfig(join(import.meta.dirname, '../../../agent/agent.example.yaml'))
   t.match(config, { drone: 'kestrel-1', camera: { loop: true } })

@@ -28,7 +28,7 @@ async function listener(signing?: Signing) {
     system: autopilot1.system,
     rates: new Map([[30, 20]]),
     controls: controls().all,
-    camera: { width: 640, height: 360, model: 'fuzz' },
+    camera: { width: 640, height: 360, description: 'fuzz' },
     reportMs: 1000,
     clock,
     log: silentLog,

@@ -325,7 +325,7 @@ test('Reports: named values and the state of the computer, once there is somebod
 
 test('As a camera, where it is wanted', async t => {
   const { flyTo, listen, say, vehicle, named } = await companion({
-    camera: { width: 1280, height: 720, model: 'HQ camera' },
+    camera: { width: 1280, height: 720, description: 'HQ camera' },
   })
   await listen()
   say('HEARTBEAT', copterBeat, autopilot1)
