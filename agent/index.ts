@@ -1,5 +1,17 @@
+export { type Address, parseAddress } from './camera/address.js'
+export { ArrivalClock } from './camera/arrival.js'
 export type { Camera, CameraOptions, Frame, Pace } from './camera/camera.js'
+export { ExecSource } from './camera/exec.js'
+export { LiveCamera } from './camera/live.js'
+export type { LivePicture, LiveSource, LiveStream } from './camera/live-source.js'
 export { openCamera } from './camera/open.js'
+export { RtspSource, withoutPassword, withPasswordFrom } from './camera/rtsp.js'
+export { JpegSplitter, RawSplitter } from './camera/splitter.js'
+export { type Kernel, type Mapping, SystemError } from './camera/v4l2/kernel.js'
+export { listDevices, stableNames } from './camera/v4l2/list.js'
+export { describeFormats, type OfferedFormat } from './camera/v4l2/modes.js'
+export { chooseMode, type Mode, type WantedMode } from './camera/v4l2/negotiate.js'
+export { V4l2Source } from './camera/v4l2/source.js'
 export { encodeHello, type Hello, LabelEncoder, type Labels, PREFIX_BYTES } from './output/label-message.js'
 export { LabelSocket } from './output/label-socket.js'
 export { LabelWebSocket } from './output/label-web-socket.js'
@@ -7,6 +19,7 @@ export { Reader, Readers } from './output/readers.js'
 export { areaNames, clearGround, LabelSummary, type NamedValue } from './output/summary.js'
 export { Sampler } from './sampling/sampler.js'
 export { type RunningAgent, startAgent } from './service/agent.js'
+export { describeCameras, describeTrial, tryCamera } from './service/cameras.js'
 export { agentMain } from './service/cli.js'
 export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from './service/config.js'
 export { configHelp } from './service/config-help.js'
@@ -34,8 +47,40 @@ export {
   type WeightState,
 } from './student/update-decoder.js'
 export { UpdateParts } from './student/update-parts.js'
+export { type RadioQuality, UplinkBudget } from './uplink/budget.js'
 export { SegmentEncoder } from './uplink/encoder.js'
+export { type ChoiceOptions, chooseEncoder } from './uplink/encoder-choice.js'
 export type { SegmentCodec, SegmentEncode } from './uplink/encoding.js'
 export { Outbox, type OutboxOptions } from './uplink/outbox.js'
 export { diskSegmentStore, memorySegmentStore, type SegmentStore } from './uplink/segment-store.js'
 export { Segmenter, type SegmenterOptions, sampledSize } from './uplink/segmenter.js'
+export { type Attitude, angleBetween, between, turned } from './vehicle/attitude.js'
+export { type Autopilot, AutopilotWatch } from './vehicle/autopilot-watch.js'
+export { type BoardReadings, type BoardStatus, onboardComputerStatus } from './vehicle/board.js'
+export { BootClock } from './vehicle/boot-clock.js'
+export { LearningTriggers } from './vehicle/learning-triggers.js'
+export { MessageRates } from './vehicle/message-rates.js'
+export { kindOf, modeName } from './vehicle/modes.js'
+export {
+  type CatalogueEntry,
+  catalogue,
+  filesFor,
+  findParameterFile,
+  firmwareConfigFolder,
+} from './vehicle/params/catalogue.js'
+export { needsReboot } from './vehicle/params/comparison.js'
+export { encodingOf, type Firmware, identify } from './vehicle/params/firmware.js'
+export { openParameterLink, type ParameterLink } from './vehicle/params/link.js'
+export {
+  formatParameters,
+  type ParameterFile,
+  parseParameterFile,
+  readParameterFile,
+} from './vehicle/params/parameter-file.js'
+export { decodeValue, encodeValue, fits, paramTypes } from './vehicle/params/value.js'
+export { ParametersFailed, vehicleParams } from './vehicle/params/vehicle-params.js'
+export type { PilotControls } from './vehicle/pilot.js'
+export { Announcer, statusText } from './vehicle/status-text.js'
+export { type Pose, type Position, Track } from './vehicle/track.js'
+export { Vehicle, type VehicleOptions } from './vehicle/vehicle.js'
+export { VehicleState } from './vehicle/vehicle-state.js'

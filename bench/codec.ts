@@ -16,6 +16,8 @@ import { createRng, sampleWithoutReplacement } from '@kestrel/runtime'
 const FRACTION = 0.05
 const ITERATIONS = 20
 const ALPHA = 1e-3
+/** What a session keeps of each movement unless told otherwise. */
+const MOVEMENT_BITS = 4
 /** Phases before the one that is measured, so that Adam's moments and the selection are those of a flight under way. */
 const PHASES = 3
 const REPEATS = 5
@@ -28,6 +30,8 @@ interface Update {
 
 interface Row {
   codec: UpdateCodec
+  /** Bits of each movement that are kept; all without it. */
+  movementBits?: number
   bytes: number
   bitsPerValue: number
   ratioToEntropy: number
@@ -47,7 +51,11 @@ export async function benchCodec(): Promise<void> {
   const results = students.map(student => {
     const update = simulateFlight(student)
     const entropy = entropyBytes(update)
-    const rows = (['paper', 'delta'] as const).map(codec => measure(codec, update, entropy))
+    const rows = [
+      measure(update, entropy, { codec: 'paper' }),
+      measure(update, entropy, { codec: 'delta' }),
+      measure(update, entropy, { codec: 'delta', movementBits: MOVEMENT_BITS }),
+    ]
     print(student.source, update, entropy, rows)
     return {
       student: student.source,
@@ -66,12 +74,12 @@ function entropyBytes({ base, indices }: Update): number {
   return Math.round((mask + 16 * indices.length) / 8)
 }
 
-function measure(codec: UpdateCodec, update: Update, entropy: number): Row {
-  const encode = () => encodeUpdate({ codec, baseVersion: 1, version: 2, ...update })
+function measure(update: Update, entropy: number, how: { codec: UpdateCodec; movementBits?: number }): Row {
+  const encode = () => encodeUpdate({ ...how, baseVersion: 1, version: 2, ...update })
   const { bytes } = encode()
   const apply = () => applyUpdate(bytes, { version: 1, parameters: update.base })
   return {
-    codec,
+    ...how,
     bytes: bytes.length,
     bitsPerValue: (8 * bytes.length) / update.indices.length,
     ratioToEntropy: bytes.length / entropy,
@@ -93,10 +101,10 @@ function print(source: string, update: Update, entropy: number, rows: Row[]): vo
   console.log(
     `${source}: ${update.indices.length} of ${update.base.length} parameters, entropy ${entropy} bytes`,
   )
-  console.log('codec        bytes   bits/value   of entropy   encode ms   decode ms')
+  console.log('codec             bytes   bits/value   of entropy   encode ms   decode ms')
   for (const row of rows) {
     console.log(
-      row.codec.padEnd(8) +
+      `${row.codec}${row.movementBits === undefined ? '' : `, ${row.movementBits} bits`}`.padEnd(13) +
         String(row.bytes).padStart(10) +
         row.bitsPerValue.toFixed(2).padStart(13) +
         `${(100 * row.ratioToEntropy).toFixed(1)} %`.padStart(13) +

@@ -1,3 +1,4 @@
+export { Backoff } from './backoff.js'
 export {
   type Connection,
   type ConnectionState,
@@ -17,8 +18,10 @@ export {
   newMessageId,
   type Payload,
   type PayloadInit,
+  type PoseInit,
   type RefusalReason,
   SCHEMA_VERSION,
+  type VehicleInit,
 } from './messages.js'
 export { connectMqtt, type MqttOptions } from './mqtt.js'
 export * from './proto/kestrel_pb.js'
@@ -34,6 +37,16 @@ export {
 } from './topics.js'
 export type { SegmentCodec } from './video/bitstream.js'
 export { decodeVideoFile, type VideoFile, type VideoFrame, type VideoProbe } from './video/decode.js'
+export type { EncoderKind } from './video/encoder-profile.js'
+export { tryEncoder } from './video/encoder-trial.js'
+export { type NetworkPicture, NetworkStream, type NetworkStreamOptions } from './video/network-stream.js'
+export {
+  PictureDecoder,
+  type PixelFormat,
+  pictureBytes,
+  pixelFormats,
+  type RawPicture,
+} from './video/picture.js'
 export { Scaler } from './video/scaler.js'
 export { type DecodeOptions, decodeSegment, type EncodeOptions, encodeSegment } from './video/segment.js'
 export { decodeStill, decodeStillBytes, stillExtensions } from './video/still.js'

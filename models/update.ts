@@ -1,7 +1,7 @@
 import { UserError } from '@kestrel/runtime'
 import { parameterDigest } from './student.js'
 import { decodeCheckpoint, encodeCheckpoint } from './update/checkpoint.js'
-import { decodeDelta, encodeDelta } from './update/delta.js'
+import { decodeDelta, encodeDelta, shortenMovement } from './update/delta.js'
 import { halfValues, isFiniteHalf, toHalf } from './update/half.js'
 import {
   HEADER_BYTES,
@@ -25,6 +25,8 @@ export interface EncodeUpdateOptions {
   indices: Uint32Array
   /** New values of `indices`; rounded to binary16 here. */
   values: Float32Array
+  /** Codec "delta" may be off by 2^−movementBits of what a parameter moves, which makes it shorter; exact without it. */
+  movementBits?: number
 }
 
 /**
@@ -48,6 +50,10 @@ export function encodeUpdate(options: EncodeUpdateOptions): {
   const checkpoint = codec === 'checkpoint'
   const { indices, values } = checkpoint ? wholeVector(options) : options
   const halves = roundAll(indices, values)
+  if (codec === 'delta' && options.movementBits !== undefined) {
+    for (let i = 0; i < halves.length; i++)
+      halves[i] = shortenMovement(halves[i], base[indices[i]], options.movementBits)
+  }
   const parameters = withHalves(base, indices, halves)
   const digest = parameterDigest(parameters)
   const payload = checkpoint

@@ -1,10 +1,14 @@
-import { createLog, messageOf, UserError } from '@kestrel/runtime'
-import { Command } from 'commander'
+import { createLog, messageOf, RealClock, silentLog, UserError } from '@kestrel/runtime'
+import { Command, Option } from 'commander'
+import type { CameraOptions } from '../camera/camera.js'
+import { hasV4l2, linuxKernel } from '../camera/v4l2/kernel.js'
 import { startAgent } from './agent.js'
+import { describeCameras, describeTrial, noCameras, tryCamera } from './cameras.js'
 import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
 import { VERSION } from './link-module.js'
 import { rollBackStored } from './rollback.js'
+import { vehicleCommand } from './vehicle-command.js'
 
 /** Exit codes of the agent. */
 const STOPPED = 0
@@ -55,6 +59,31 @@ Exit code 0: done; 2: nothing to go back from, or something to mend.`,
     .action(() => {
       process.stdout.write(`${configHelp()}\n`)
     })
+  program
+    .command('cameras')
+    .description('list the cameras here; with SOURCE, take pictures from one for some seconds')
+    .argument(
+      '[source]',
+      'as camera.source: /dev/video0, rtsp://HOST/PATH, exec:COMMAND, a file, a folder, sim:SCENARIO',
+    )
+    .option('--width <pixels>', 'wished-for width', Number)
+    .option('--height <pixels>', 'wished-for height', Number)
+    .option('--fps <rate>', 'wished-for frames a second', Number)
+    .option('--format <name>', 'mjpeg, yuyv, nv12, yuv420p, …')
+    .addOption(new Option('--transport <name>', 'of RTSP').choices(['tcp', 'udp']).default('tcp'))
+    .option('--seconds <s>', 'how long to look', Number, 3)
+    .addHelpText(
+      'after',
+      '\nExit code 0: it gave pictures; 1: it did not, or there is no camera; 2: something to mend.',
+    )
+    .action(async (source: string | undefined, options: CamerasOptions) => {
+      code = await cameras(source, options)
+    })
+  program.addCommand(
+    vehicleCommand(result => {
+      code = result
+    }),
+  )
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
@@ -70,6 +99,32 @@ async function command(action: () => Promise<void>): Promise<number> {
   try {
     await action()
     return STOPPED
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    process.stderr.write(`kestrel-agent: ${error.message}\n`)
+    return TO_MEND
+  }
+}
+
+type CamerasOptions = Pick<CameraOptions, 'width' | 'height' | 'fps' | 'format' | 'transport'> & {
+  seconds: number
+}
+
+async function cameras(source: string | undefined, options: CamerasOptions): Promise<number> {
+  try {
+    if (source === undefined) {
+      const list = hasV4l2() ? describeCameras(linuxKernel()) : undefined
+      if (list === undefined) process.stderr.write(noCameras)
+      else process.stdout.write(`${list}\n`)
+      return list === undefined ? FAILED : STOPPED
+    }
+    const { seconds, ...wishes } = options
+    if (!(seconds > 0)) throw new UserError('--seconds expects a number above 0')
+    const live = { pace: 'real-time', clock: new RealClock(), log: silentLog } as const
+    const trial = await tryCamera({ source, ...wishes, ...live }, seconds)
+    if (trial.frames > 0) process.stdout.write(describeTrial(trial))
+    else process.stderr.write(`kestrel-agent: ${source} gave no picture (${trial.trouble ?? 'it ended'})\n`)
+    return trial.frames > 0 ? STOPPED : FAILED
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     process.stderr.write(`kestrel-agent: ${error.message}\n`)

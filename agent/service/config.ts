@@ -1,7 +1,9 @@
 import { dirname, resolve } from 'node:path'
-import { checkDroneName } from '@kestrel/link'
+import { checkDroneName, pixelFormats } from '@kestrel/link'
 import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
 import { z } from 'zod'
+import { isPath } from '../camera/address.js'
+import { resolveVehiclePaths, vehicleSchema } from './vehicle-config.js'
 
 const rate = z.number().positive().max(1000)
 const edge = z.number().min(0).max(1)
@@ -34,8 +36,36 @@ export const agentSchema = z.strictObject({
       source: z
         .string()
         .min(1)
-        .describe('a video file, a folder of frames, or sim:SCENARIO (a simulated flight)'),
-      fps: rate.optional().describe('frames/s; needed for a folder, taken from the file otherwise'),
+        .describe(
+          'a camera (/dev/video0, rtsp://HOST/PATH, exec:COMMAND; docs/cameras.md), a video file, a folder of frames, or sim:SCENARIO',
+        ),
+      fps: rate
+        .optional()
+        .describe('frames/s; wished for from a camera, needed for a folder, taken from a file otherwise'),
+      width: z
+        .int()
+        .min(16)
+        .max(16_384)
+        .optional()
+        .describe('pixels; wished for from a V4L2 camera, needed for exec: with raw pictures'),
+      height: z.int().min(16).max(16_384).optional().describe('pixels, likewise'),
+      format: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(`wished for from a V4L2 camera, needed for exec: mjpeg, ${pixelFormats.join(', ')}`),
+      passwordFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('file with the password of an RTSP camera; its source is then rtsp://USER@HOST/PATH'),
+      transport: z.enum(['tcp', 'udp']).default('tcp').describe('how RTSP carries pictures'),
+      stallS: z
+        .number()
+        .min(0.5)
+        .max(600)
+        .default(5)
+        .describe('seconds without a picture after which a camera is opened again'),
       pace: z
         .enum(['real-time', 'as-fast-as-possible'])
         .default('real-time')
@@ -58,6 +88,10 @@ export const agentSchema = z.strictObject({
   uplink: z
     .strictObject({
       codec: z.enum(['h264', 'hevc', 'av1']).default('h264').describe('video codec of the segments'),
+      encoder: z
+        .enum(['auto', 'software', 'nvenc', 'vaapi', 'v4l2m2m'])
+        .default('auto')
+        .describe('auto takes a hardware encoder that passes a trial at the start, else software'),
       kbps: z.number().positive().max(100_000).default(200).describe('kbit/s for the segments'),
       periodS: z
         .number()
@@ -139,6 +173,7 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('labels for other programs on board, and for the autopilot'),
+  vehicle: vehicleSchema,
 })
 
 export type AgentConfig = z.infer<typeof agentSchema>
@@ -162,11 +197,11 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
     ...config,
     student: resolve(folder, config.student),
     stateDir: resolve(folder, config.stateDir),
+    vehicle: resolveVehiclePaths(config.vehicle, folder),
     camera: {
       ...config.camera,
-      source: config.camera.source.startsWith('sim:')
-        ? config.camera.source
-        : resolve(folder, config.camera.source),
+      passwordFile: config.camera.passwordFile && resolve(folder, config.camera.passwordFile),
+      source: isPath(config.camera.source) ? resolve(folder, config.camera.source) : config.camera.source,
     },
     output: {
       ...config.output,

@@ -5,6 +5,7 @@ import type { LinkModule } from './link-module.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
 import type { UplinkModule } from './uplink-module.js'
+import type { VehicleModule } from './vehicle-module.js'
 
 const TELEMETRY_MS = 1000
 const LINE_MS = 10_000
@@ -15,6 +16,7 @@ export interface ReportParts {
   link: LinkModule
   uplink: UplinkModule
   flight: FlightModule
+  vehicle?: VehicleModule
 }
 
 /** Says how the flight goes: telemetry every second, a line in the log every ten, and a summary at the end. */
@@ -62,7 +64,7 @@ export class ReportModule implements Module {
   }
 
   #telemetry(): void {
-    const { flight, camera, student, uplink, link } = this.#parts
+    const { flight, camera, student, uplink, link, vehicle } = this.#parts
     const { fps, p50Ms, p99Ms } = flight.summary()
     const value = {
       timeUs: BigInt(Math.round(this.#clock.nowMs() * 1000)),
@@ -75,14 +77,16 @@ export class ReportModule implements Module {
       segmentsDropped: BigInt(uplink.dropped),
       samplingFps: uplink.samplingFps,
       modelVersion: student.applier.version,
+      vehicle: vehicle?.telemetry(),
     }
     // What nobody hears is not sent, nor counted as traffic.
     if (link.up) void link.send('telemetry', { case: 'telemetry', value })
   }
 
   #line(): void {
-    const { flight, student, uplink, link } = this.#parts
+    const { flight, camera, student, uplink, link } = this.#parts
     const { fps, p50Ms } = flight.summary()
+    const { trouble } = camera.camera
     const nowMs = this.#clock.nowMs()
     const { traffic } = link
     const kbps = (now: number, before: number) => ((8 * (now - before)) / (nowMs - this.#lineMs)).toFixed(0)
@@ -90,7 +94,8 @@ export class ReportModule implements Module {
     this.#log.info(
       `${fps.toFixed(1)} frames/s, ${p50Ms.toFixed(0)} ms camera to label, model version ${student.applier.version}, ` +
         `sampling ${uplink.samplingFps.toFixed(2)}/s, up ${kbps(traffic.up, this.#lineTraffic.up)} kbit/s, ` +
-        `down ${kbps(traffic.down, this.#lineTraffic.down)} kbit/s${link.up ? '' : ', no link'}${waiting}`,
+        `down ${kbps(traffic.down, this.#lineTraffic.down)} kbit/s${link.up ? '' : ', no link'}${waiting}` +
+        (trouble === undefined ? '' : `, no camera (${trouble})`),
     )
     this.#lineMs = nowMs
     this.#lineTraffic = traffic

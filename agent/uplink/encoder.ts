@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import type { EncoderKind } from '@kestrel/link'
 import type { EncodeAnswer, EncodeJob, SegmentEncode } from './encoding.js'
 
 interface Pending {
@@ -12,6 +13,18 @@ export class SegmentEncoder {
   #stopped = false
   #nextId = 0
   readonly #pending = new Map<number, Pending>()
+  readonly #onFailure: (reason: string) => void
+  #kind: EncoderKind = 'software'
+
+  /** @param options.onFailure hears why the encoder that was chosen failed; software encodes from then on */
+  constructor(options: { onFailure?: (reason: string) => void } = {}) {
+    this.#onFailure = options.onFailure ?? (() => undefined)
+  }
+
+  /** What encodes the next segments. */
+  use(kind: EncoderKind): void {
+    this.#kind = kind
+  }
 
   /**
    * As `encodeSegment`. Images that own their buffers are moved to the encoding thread: do not use them afterwards.
@@ -22,7 +35,7 @@ export class SegmentEncoder {
     if (this.#stopped) return Promise.reject(new Error('the segment encoder was stopped'))
     const worker = (this.#worker ??= this.#thread())
     const id = this.#nextId++
-    const job: EncodeJob = { id, images, options }
+    const job: EncodeJob = { id, images, options: { encoder: this.#kind, ...options } }
     // A view into a larger buffer is copied instead: the rest of that buffer is somebody else's.
     const moved = new Set(
       images
@@ -55,7 +68,13 @@ export class SegmentEncoder {
       const pending = this.#pending.get(answer.id)
       this.#pending.delete(answer.id)
       if ('error' in answer) pending?.reject(new Error(answer.error))
-      else pending?.resolve(answer.bytes)
+      else {
+        if (answer.failed !== undefined && this.#kind !== 'software') {
+          this.#kind = 'software'
+          this.#onFailure(answer.failed)
+        }
+        pending?.resolve(answer.bytes)
+      }
     })
     const gone = (reason: string) => {
       if (this.#worker !== worker) return

@@ -1,3 +1,4 @@
+import type { EncoderKind } from '@kestrel/link'
 import type { RgbImage } from '@kestrel/models'
 
 export type SegmentCodec = 'h264' | 'hevc' | 'av1'
@@ -6,6 +7,8 @@ export interface EncodeOptions {
   codec: SegmentCodec
   targetKbps: number
   durationS: number
+  /** Software unless given. */
+  encoder?: EncoderKind
 }
 
 /** Encodes the frames of a segment as link's `encodeSegment` does; in this process, or where it disturbs nobody. */
@@ -18,4 +21,5 @@ export interface EncodeJob {
   options: EncodeOptions
 }
 
-export type EncodeAnswer = { id: number; bytes: Uint8Array } | { id: number; error: string }
+/** `failed` is why another encoder than software did not encode it, and software did. */
+export type EncodeAnswer = { id: number; bytes: Uint8Array; failed?: string } | { id: number; error: string }

@@ -50,6 +50,7 @@ export interface Draft {
  */
 export class UpdateChain {
   readonly #codec: UpdateCodec
+  readonly #movementBits: number | undefined
   readonly #historyVersions: number
   /** The student as shipped: always known, since that is what a drone falls back to last. */
   readonly #shipped: ModelVersion
@@ -73,14 +74,16 @@ export class UpdateChain {
     previous?: { version: number; parameters: Float32Array }
     issued?: number
     codec?: UpdateCodec
+    movementBits?: number
     historyVersions?: number
   }) {
-    const { shipped, codec = 'delta', historyVersions = 8 } = options
+    const { shipped, codec = 'delta', movementBits, historyVersions = 8 } = options
     const { version, parameters } = options.flown ?? { version: 0, parameters: shipped }
     this.#shipped = { version: 0, parameters: shipped, digest: parameterDigest(shipped) }
     this.#flown = { version, parameters, digest: parameterDigest(parameters) }
     this.#issued = Math.max(options.issued ?? 0, version)
     this.#codec = codec
+    this.#movementBits = movementBits
     this.#historyVersions = historyVersions
     const { previous } = options
     if (previous !== undefined) this.#remember({ ...previous, digest: parameterDigest(previous.parameters) })
@@ -118,10 +121,11 @@ export class UpdateChain {
    * Encodes every coordinate in which `target`, as binary16, differs from what the drone flies, without changing anything.
    *
    * @param target [P]
+   * @param exact without the rounding of `movementBits`: for weights that were good as they were
    * @returns undefined where nothing differs
    * @throws UserError where a weight is beyond what an update can carry: training has diverged
    */
-  draft(target: Float32Array): Draft | undefined {
+  draft(target: Float32Array, exact = false): Draft | undefined {
     const codec = this.#unknown ? 'checkpoint' : this.#codec
     const base = this.#flown
     const indices = differences(base.parameters, target)
@@ -129,7 +133,15 @@ export class UpdateChain {
     const baseVersion = codec === 'checkpoint' ? 0 : base.version
     const version = this.#issued + 1
     const values = Float32Array.from(indices, index => target[index])
-    const encoded = encodeUpdate({ codec, baseVersion, version, base: base.parameters, indices, values })
+    const encoded = encodeUpdate({
+      codec,
+      baseVersion,
+      version,
+      base: base.parameters,
+      indices,
+      values,
+      movementBits: exact ? undefined : this.#movementBits,
+    })
     return {
       update: { codec, baseVersion, version, count: indices.length, bytes: encoded.bytes },
       result: { version, parameters: encoded.parameters, digest: encoded.digest },

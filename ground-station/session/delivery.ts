@@ -120,8 +120,8 @@ export class Delivery {
   }
 
   /** See `UpdateChain.draft`; undefined too where it would bring weights that must not fly. */
-  draft(target: Float32Array): Draft | undefined {
-    const draft = this.#chain.draft(target)
+  draft(target: Float32Array, exact = false): Draft | undefined {
+    const draft = this.#chain.draft(target, exact)
     return draft === undefined || this.#isRejected(draft.result.digest) ? undefined : draft
   }
 
@@ -160,7 +160,7 @@ export class Delivery {
   /** Writes an update that brings the drone to weights which were good before; none where it has them. */
   heal(target: Float32Array): OutgoingUpdate | undefined {
     if (this.#healed) return undefined
-    const draft = this.draft(target)
+    const draft = this.draft(target, true)
     if (draft === undefined) return undefined
     this.#healed = true
     this.#onRounded(target, draft.result.parameters)

@@ -332,10 +332,10 @@ export class GroundSession {
     issued?: number
     rejected?: string[]
   }): Delivery {
-    const { codec, historyVersions } = this.options
+    const { codec, movementBits, historyVersions } = this.options
     const { rejected, ...known } = init
     return new Delivery({
-      chain: { shipped: this.#shipped, codec, historyVersions, ...known },
+      chain: { shipped: this.#shipped, codec, movementBits, historyVersions, ...known },
       rejected,
       clock: this.#clock,
       log: this.#log,

@@ -78,6 +78,13 @@ export const sessionOptionsSchema = z.strictObject({
     .describe('γ: share of the parameters that one phase changes'),
   strategy: z.enum(strategies).default('gradient-guided').describe('how these parameters are chosen'),
   codec: z.enum(['paper', 'delta', 'checkpoint']).default('delta').describe('how an update is written'),
+  movementBits: z
+    .number()
+    .int()
+    .min(1)
+    .max(16)
+    .default(4)
+    .describe('the codec delta rounds what a parameter moves to within 2^-this of it; 16: not at all'),
   classBalance: z
     .number()
     .min(0)

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIr4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDCLhAQoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDSJKCgxTYW1wbGVkRnJhbWUSEAoIZnJhbWVfaWQYASABKAQSEgoKY2FwdHVyZV91cxgCIAEoAxIUCgxzb3VyY2VfaW5kZXgYAyABKAQi0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwipAEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAhITCgtyb2xsZWRfYmFjaxgUIAMoDCJ0CgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIEhUKDXJlamVjdF9kaWdlc3QYCiABKAwiRQoGUmVzeW5jEhUKDW1vZGVsX3ZlcnNpb24YASABKA0SFAoMbW9kZWxfZGlnZXN0GAIgASgMEg4KBnJlYXNvbhgDIAEoCSpqCgpWaWRlb0NvZGVjEhsKF1ZJREVPX0NPREVDX1VOU1BFQ0lGSUVEEAASFAoQVklERU9fQ09ERUNfSDI2NBABEhQKEFZJREVPX0NPREVDX0hFVkMQAhITCg9WSURFT19DT0RFQ19BVjEQA2IGcHJvdG8z");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIr4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDCKHAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlIqMCCgRQb3NlEhQKDGxhdGl0dWRlX2RlZxgBIAEoARIVCg1sb25naXR1ZGVfZGVnGAIgASgBEhIKCmFsdGl0dWRlX20YAyABKAISEAoIaGVpZ2h0X20YBCABKAISFQoIcm9sbF9yYWQYBSABKAJIAIgBARIWCglwaXRjaF9yYWQYBiABKAJIAYgBARIUCgd5YXdfcmFkGAcgASgCSAKIAQESEQoJbm9ydGhfbXBzGAggASgCEhAKCGVhc3RfbXBzGAkgASgCEhAKCGRvd25fbXBzGAogASgCEhEKCXNwZWVkX21wcxgLIAEoAhISCgpwb3NpdGlvbmVkGAwgASgIQgsKCV9yb2xsX3JhZEIMCgpfcGl0Y2hfcmFkQgoKCF95YXdfcmFkIpcDCgdWZWhpY2xlEhEKCWNvbm5lY3RlZBgBIAEoCBIRCglzeXN0ZW1faWQYAiABKA0SDAoEa2luZBgDIAEoCRINCgVhcm1lZBgEIAEoCBIMCgRtb2RlGAUgASgJEhQKDGxhbmRlZF9zdGF0ZRgGIAEoDRIeCgRwb3NlGAcgASgLMhAua2VzdHJlbC52MS5Qb3NlEhYKCWJhdHRlcnlfdhgIIAEoAkgAiAEBEhYKCWJhdHRlcnlfYRgJIAEoAkgBiAEBEhwKD2JhdHRlcnlfcGVyY2VudBgKIAEoAkgCiAEBEg8KB2dwc19maXgYCyABKA0SEgoKc2F0ZWxsaXRlcxgMIAEoDRIZCgxhaXJzcGVlZF9tcHMYDSABKAJIA4gBARIPCgdyZWZ1c2VkGA4gASgEEg4KBmZyYW1lcxgPIAEoBBIVCg1mcmFtZXNfdGFnZ2VkGBAgASgEQgwKCl9iYXR0ZXJ5X3ZCDAoKX2JhdHRlcnlfYUISChBfYmF0dGVyeV9wZXJjZW50Qg8KDV9haXJzcGVlZF9tcHMiagoMU2FtcGxlZEZyYW1lEhAKCGZyYW1lX2lkGAEgASgEEhIKCmNhcHR1cmVfdXMYAiABKAMSFAoMc291cmNlX2luZGV4GAMgASgEEh4KBHBvc2UYCiABKAsyEC5rZXN0cmVsLnYxLlBvc2Ui0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwipAEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAhITCgtyb2xsZWRfYmFjaxgUIAMoDCJ0CgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIEhUKDXJlamVjdF9kaWdlc3QYCiABKAwiRQoGUmVzeW5jEhUKDW1vZGVsX3ZlcnNpb24YASABKA0SFAoMbW9kZWxfZGlnZXN0GAIgASgMEg4KBnJlYXNvbhgDIAEoCSpqCgpWaWRlb0NvZGVjEhsKF1ZJREVPX0NPREVDX1VOU1BFQ0lGSUVEEAASFAoQVklERU9fQ09ERUNfSDI2NBABEhQKEFZJREVPX0NPREVDX0hFVkMQAhITCg9WSURFT19DT0RFQ19BVjEQA2IGcHJvdG8z");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -214,6 +214,13 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
    * @generated from field: uint32 model_version = 10;
    */
   modelVersion: number;
+
+  /**
+   * Where there is an autopilot.
+   *
+   * @generated from field: kestrel.v1.Vehicle vehicle = 20;
+   */
+  vehicle?: Vehicle | undefined;
 };
 
 /**
@@ -222,6 +229,192 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
  */
 export const TelemetrySchema: GenMessage<Telemetry> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 2);
+
+/**
+ * Where the vehicle was at one moment, between two messages of the autopilot or a little beyond the last.
+ *
+ * @generated from message kestrel.v1.Pose
+ */
+export type Pose = Message<"kestrel.v1.Pose"> & {
+  /**
+   * @generated from field: double latitude_deg = 1;
+   */
+  latitudeDeg: number;
+
+  /**
+   * @generated from field: double longitude_deg = 2;
+   */
+  longitudeDeg: number;
+
+  /**
+   * Above mean sea level, and above home.
+   *
+   * @generated from field: float altitude_m = 3;
+   */
+  altitudeM: number;
+
+  /**
+   * @generated from field: float height_m = 4;
+   */
+  heightM: number;
+
+  /**
+   * As in ATTITUDE (#30): yaw clockwise from north, pitch nose up, roll right wing down.
+   *
+   * @generated from field: optional float roll_rad = 5;
+   */
+  rollRad?: number | undefined;
+
+  /**
+   * @generated from field: optional float pitch_rad = 6;
+   */
+  pitchRad?: number | undefined;
+
+  /**
+   * @generated from field: optional float yaw_rad = 7;
+   */
+  yawRad?: number | undefined;
+
+  /**
+   * @generated from field: float north_mps = 8;
+   */
+  northMps: number;
+
+  /**
+   * @generated from field: float east_mps = 9;
+   */
+  eastMps: number;
+
+  /**
+   * @generated from field: float down_mps = 10;
+   */
+  downMps: number;
+
+  /**
+   * Over the ground.
+   *
+   * @generated from field: float speed_mps = 11;
+   */
+  speedMps: number;
+
+  /**
+   * Position is known; without it only the attitude is.
+   *
+   * @generated from field: bool positioned = 12;
+   */
+  positioned: boolean;
+};
+
+/**
+ * Describes the message kestrel.v1.Pose.
+ * Use `create(PoseSchema)` to create a new message.
+ */
+export const PoseSchema: GenMessage<Pose> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 3);
+
+/**
+ * The autopilot as the drone knows it.
+ *
+ * @generated from message kestrel.v1.Vehicle
+ */
+export type Vehicle = Message<"kestrel.v1.Vehicle"> & {
+  /**
+   * @generated from field: bool connected = 1;
+   */
+  connected: boolean;
+
+  /**
+   * @generated from field: uint32 system_id = 2;
+   */
+  systemId: number;
+
+  /**
+   * Such as ArduCopter or PX4.
+   *
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: bool armed = 4;
+   */
+  armed: boolean;
+
+  /**
+   * @generated from field: string mode = 5;
+   */
+  mode: string;
+
+  /**
+   * MAV_LANDED_STATE: 0 unknown, 1 on the ground, 2 in the air, 3 taking off, 4 landing.
+   *
+   * @generated from field: uint32 landed_state = 6;
+   */
+  landedState: number;
+
+  /**
+   * @generated from field: kestrel.v1.Pose pose = 7;
+   */
+  pose?: Pose | undefined;
+
+  /**
+   * @generated from field: optional float battery_v = 8;
+   */
+  batteryV?: number | undefined;
+
+  /**
+   * @generated from field: optional float battery_a = 9;
+   */
+  batteryA?: number | undefined;
+
+  /**
+   * @generated from field: optional float battery_percent = 10;
+   */
+  batteryPercent?: number | undefined;
+
+  /**
+   * GPS_FIX_TYPE.
+   *
+   * @generated from field: uint32 gps_fix = 11;
+   */
+  gpsFix: number;
+
+  /**
+   * @generated from field: uint32 satellites = 12;
+   */
+  satellites: number;
+
+  /**
+   * @generated from field: optional float airspeed_mps = 13;
+   */
+  airspeedMps?: number | undefined;
+
+  /**
+   * Messages of the autopilot that were refused because of their signature.
+   *
+   * @generated from field: uint64 refused = 14;
+   */
+  refused: bigint;
+
+  /**
+   * Camera frames so far, and those whose position and attitude were known when they came.
+   *
+   * @generated from field: uint64 frames = 15;
+   */
+  frames: bigint;
+
+  /**
+   * @generated from field: uint64 frames_tagged = 16;
+   */
+  framesTagged: bigint;
+};
+
+/**
+ * Describes the message kestrel.v1.Vehicle.
+ * Use `create(VehicleSchema)` to create a new message.
+ */
+export const VehicleSchema: GenMessage<Vehicle> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 4);
 
 /**
  * @generated from message kestrel.v1.SampledFrame
@@ -243,6 +436,13 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
    * @generated from field: uint64 source_index = 3;
    */
   sourceIndex: bigint;
+
+  /**
+   * Of the vehicle when the frame was taken, where it is known.
+   *
+   * @generated from field: kestrel.v1.Pose pose = 10;
+   */
+  pose?: Pose | undefined;
 };
 
 /**
@@ -250,7 +450,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 3);
+  messageDesc(file_link_proto_kestrel, 5);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -311,7 +511,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -350,7 +550,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * Drone → ground, QoS 1.
@@ -408,7 +608,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Ground → drone, retained.
@@ -456,7 +656,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -485,7 +685,7 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 10);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec

@@ -8,57 +8,10 @@ import {
   type FFVideoEncoder,
 } from 'node-av/constants'
 import { Codec, CodecContext, type Frame, Packet, Rational } from 'node-av/lib'
-import { type SegmentCodec, withoutSei } from './bitstream.js'
+import { splitPictures, withoutSei } from './bitstream.js'
+import type { EncoderProfile } from './encoder-profile.js'
 import { check } from './ffmpeg.js'
-
-export interface EncoderProfile {
-  name: string
-  /** Bounds of the quantiser (CRF). Below the least nothing is gained that a network would notice. */
-  quantisers: { least: number; greatest: number }
-  /** Least step of the quantiser that the encoder takes. */
-  step: number
-  /** How much the quantiser rises where the size halves, and bytes per pixel at the least one: first guesses for a search. */
-  perHalving: number
-  bytesPerPixel: number
-  options: Record<string, string>
-}
-
-/**
- * One picture a second of a moving drone: most of it is intra-coded anyway, so the presets are medium ones.
- * Tuned for fidelity (tune psnr) rather than for eyes. One thread each, so that the same frames give the same
- * bytes on any number of cores; and no mbtree, whose AVX-512 code in this libx264 gives other bytes from run to run.
- * HEVC pictures carry an MD5 (hash=1), without which its decoder does not notice a slice that was cut short.
- */
-export const profiles: Record<SegmentCodec, EncoderProfile> = {
-  h264: {
-    name: 'libx264',
-    quantisers: { least: 18, greatest: 51 },
-    step: 0.1,
-    perHalving: 5,
-    bytesPerPixel: 0.11,
-    options: { preset: 'medium', tune: 'psnr', 'x264-params': 'mbtree=0:log-level=none' },
-  },
-  hevc: {
-    name: 'libx265',
-    quantisers: { least: 18, greatest: 51 },
-    step: 0.1,
-    perHalving: 5,
-    bytesPerPixel: 0.11,
-    options: {
-      preset: 'medium',
-      tune: 'psnr',
-      'x265-params': 'log-level=none:info=0:hash=1:pools=none:frame-threads=1',
-    },
-  },
-  av1: {
-    name: 'libsvtav1',
-    quantisers: { least: 20, greatest: 63 },
-    step: 1,
-    perHalving: 8,
-    bytesPerPixel: 0.11,
-    options: { preset: '8', 'svtav1-params': 'lp=1:tune=1' },
-  },
-}
+import { VaapiSurfaces } from './vaapi.js'
 
 /** Far more pictures than a segment has: one key frame, at its start. */
 const GOP = 10_000
@@ -69,14 +22,15 @@ const GOP = 10_000
  */
 export async function encodeClip(
   frames: Frame[],
-  codec: SegmentCodec,
+  profile: EncoderProfile,
   quantiser: number,
 ): Promise<Uint8Array> {
-  const { name, options } = profiles[codec]
+  const { codec, name, options } = profile
   const encoder = Codec.findEncoderByName(name as FFVideoEncoder)
   if (encoder === null) throw new Error(`This FFmpeg has no ${name}`)
   const context = new CodecContext()
   const packet = new Packet()
+  let surfaces: VaapiSurfaces | undefined
   context.allocContext3(encoder)
   packet.alloc()
   try {
@@ -91,26 +45,31 @@ export async function encodeClip(
     context.colorRange = AVCOL_RANGE_MPEG
     context.colorPrimaries = AVCOL_PRI_BT709
     context.colorTrc = AVCOL_TRC_BT709
-    for (const [key, value] of Object.entries({ ...options, crf: String(quantiser) })) {
+    for (const [key, value] of Object.entries({ ...options, ...profile.quantiser(quantiser) })) {
       check(context.setOption(key, value), `${name} does not take ${key}=${value}`)
     }
+    if (profile.device === 'vaapi') surfaces = new VaapiSurfaces(context)
     check(await context.open2(encoder, null), `${name} does not open`)
     const parts: Uint8Array[] = []
     for (const [i, frame] of [...frames, null].entries()) {
       if (frame !== null) frame.pts = BigInt(i)
-      check(await context.sendFrame(frame), `${name} does not take a picture`)
+      const uploaded = frame === null ? undefined : await surfaces?.upload(frame)
+      const sent = await context.sendFrame(uploaded ?? frame)
+      uploaded?.free()
+      check(sent, `${name} does not take a picture`)
       while ((await context.receivePacket(packet)) >= 0) {
         parts.push(Buffer.from(packet.data as Buffer))
         packet.unref()
       }
     }
-    if (parts.length !== frames.length) {
-      throw new Error(`${name} made ${parts.length} pictures out of ${frames.length}`)
-    }
     const stream = Buffer.concat(parts)
+    // Counted in the stream: some encoders hand out their parameter sets by themselves.
+    const count = parts.length === 0 ? 0 : splitPictures(stream, codec).length
+    if (count !== frames.length) throw new Error(`${name} made ${count} pictures out of ${frames.length}`)
     return Uint8Array.from(codec === 'h264' ? withoutSei(stream) : stream)
   } finally {
     packet.free()
     context.freeContext()
+    surfaces?.free()
   }
 }

@@ -1,11 +1,19 @@
 import type { RgbImage } from '@kestrel/models'
 import { messageOf } from '@kestrel/runtime'
-import { AV_CODEC_ID_AV1, AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, type AVCodecID } from 'node-av/constants'
+import {
+  AV_CODEC_ID_AV1,
+  AV_CODEC_ID_H264,
+  AV_CODEC_ID_HEVC,
+  AVCOL_SPC_BT709,
+  AVCOL_SPC_UNSPECIFIED,
+  type AVCodecID,
+} from 'node-av/constants'
 import type { Frame } from 'node-av/lib'
 import { MessageRefused } from '../messages.js'
 import { type SegmentCodec, splitPictures } from './bitstream.js'
 import { Decoder, isDamaged } from './decoder.js'
-import { encodeClip, profiles } from './encoder.js'
+import { encodeClip } from './encoder.js'
+import { type EncoderKind, type EncoderProfile, encoderProfile } from './encoder-profile.js'
 import { reason } from './ffmpeg.js'
 import { Scaler } from './scaler.js'
 
@@ -15,6 +23,8 @@ export interface EncodeOptions {
   targetKbps: number
   /** Over what time the budget counts (T_update), s: targetKbps · durationS · 125 bytes. */
   durationS: number
+  /** What encodes; software unless given. */
+  encoder?: EncoderKind
 }
 
 export interface DecodeOptions {
@@ -50,7 +60,9 @@ const MAX_SIDE = 8192
  *   quantiser still is
  */
 export async function encodeSegment(images: RgbImage[], options: EncodeOptions): Promise<Uint8Array> {
-  const { codec, targetKbps, durationS } = options
+  const { codec, targetKbps, durationS, encoder } = options
+  const profile = encoderProfile(codec, encoder)
+  if (profile === undefined) throw new RangeError(`There is no ${encoder} encoder for ${codec}`)
   const [first] = images
   if (first === undefined) throw new RangeError('A segment needs a frame')
   const { width, height } = first
@@ -70,7 +82,7 @@ export async function encodeSegment(images: RgbImage[], options: EncodeOptions):
   const frames: Frame[] = []
   try {
     for (const image of images) frames.push(scaler.toYuv(image))
-    return await search(frames, codec, budget)
+    return await search(frames, profile, budget)
   } finally {
     for (const frame of frames) frame.free()
     scaler.dispose()
@@ -78,8 +90,8 @@ export async function encodeSegment(images: RgbImage[], options: EncodeOptions):
 }
 
 /** The least quantiser whose clip fits: false position on log2(size), which falls about linearly with the quantiser. */
-async function search(frames: Frame[], codec: SegmentCodec, budget: number): Promise<Uint8Array> {
-  const { quantisers, step, perHalving, bytesPerPixel } = profiles[codec]
+async function search(frames: Frame[], profile: EncoderProfile, budget: number): Promise<Uint8Array> {
+  const { quantisers, step, perHalving, bytesPerPixel } = profile
   const { least, greatest } = quantisers
   const round = (q: number) => Math.min(greatest, Math.max(least, Math.round(q / step) * step))
   const aim = Math.log2(AIM * budget)
@@ -88,7 +100,7 @@ async function search(frames: Frame[], codec: SegmentCodec, budget: number): Pro
   let tooBig: { q: number; bits: number } | undefined
   let q = round(least + perHalving * (Math.log2(bytesPerPixel * pixels) - aim))
   for (let encodings = 1; ; encodings++) {
-    const clip = await encodeClip(frames, codec, Number(q.toFixed(2)))
+    const clip = await encodeClip(frames, profile, Number(q.toFixed(2)))
     const bits = Math.log2(clip.length)
     if (clip.length <= budget) fits = { q, bits, clip }
     else tooBig = { q, bits }
@@ -184,6 +196,8 @@ async function decodePictures(pictures: Uint8Array[], options: DecodeOptions): P
         if (images.length === frames) {
           throw new MessageRefused('wrong-count', `The segment's video has more than ${frames} pictures`)
         }
+        // What every segment is (Scaler.toYuv); some encoders leave it out.
+        if (frame.colorSpace === AVCOL_SPC_UNSPECIFIED) frame.colorSpace = AVCOL_SPC_BT709
         images.push(scaler.toRgb(frame))
       }
       // Other work gets its turn between pictures.

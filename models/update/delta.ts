@@ -1,4 +1,4 @@
-import { fromOrdinal, halfValues, MAX_HALF, toHalf, toOrdinal } from './half.js'
+import { fromOrdinal, halfValues, MAX_HALF, nearestFiniteHalf, toHalf, toOrdinal } from './half.js'
 import { type BitCoder, BitModels, RangeDecoder, RangeEncoder } from './range-coder.js'
 import { UpdateRefused } from './refused.js'
 
@@ -11,6 +11,8 @@ import { UpdateRefused } from './refused.js'
  *
  * What predicts a distance: Adam moves parameters by similar absolute amounts whatever their size, so its logarithm is predicted from
  * those before it, less the size of a step at this value.
+ *
+ * A distance may be shortened before (`shortenMovement`): the zeros at its end cost next to nothing.
  */
 
 interface Models {
@@ -22,9 +24,13 @@ interface Models {
   signByBase: BitModels
   detail: BitModels
   detailByMagnitude: BitModels
+  more: BitModels
+  moreByPlace: BitModels
+  tail: BitModels
+  tailByPlace: BitModels
 }
 
-/** Bits of a distance below its highest that are predicted; the rest are as good as random. */
+/** Bits of a distance below its highest that are predicted one by one; of the rest, where they end in zeros. */
 const DETAIL_BITS = 3
 
 function createModels(): Models {
@@ -37,6 +43,10 @@ function createModels(): Models {
     signByBase: new BitModels(4 * 32),
     detail: new BitModels(64 << DETAIL_BITS),
     detailByMagnitude: new BitModels(32 << DETAIL_BITS),
+    more: new BitModels(16),
+    moreByPlace: new BitModels(16 * 16),
+    tail: new BitModels(16),
+    tailByPlace: new BitModels(16 * 16),
   }
 }
 
@@ -130,7 +140,7 @@ function codeValues(
   let signs = 0
   for (let n = 0; n < indices.length; n++) {
     const origin = base[indices[n]]
-    const from = nearestFinite(origin)
+    const from = nearestFiniteHalf(origin)
     const carried = values[from] === origin ? 1 : 0
     const step = Math.max(1, (from >> 10) & 31)
     const start = toOrdinal(from)
@@ -175,10 +185,32 @@ function codeValues(
       )
       amount = (amount << 1) | bit
     }
-    const rest = below - known
-    if (rest > 0) amount = amount * 2 ** rest + coder.raw(given & (2 ** rest - 1), rest)
+    amount = codeTail(coder, models, given, amount, below - known)
     if (decoding) halves[n] = landing(start + (negative === 1 ? -amount : amount))
   }
+}
+
+/** The last `open` bits of a distance: at the start and after each one, whether another one follows. */
+function codeTail(
+  coder: BitCoder,
+  { more, moreByPlace, tail, tailByPlace }: Models,
+  given: number,
+  amount: number,
+  open: number,
+): number {
+  let known = false
+  for (let left = open; left > 0; left--) {
+    const place = open * 16 + left
+    if (!known) {
+      const ones = (given & (2 ** left - 1)) === 0 ? 0 : 1
+      if (coder.bit(ones, more, left, moreByPlace, place) === 0) return amount * 2 ** left
+    }
+    // Where a one is known to follow and only one place is left, it is there.
+    const bit = left === 1 ? 1 : coder.bit((given >>> (left - 1)) & 1, tail, left, tailByPlace, place)
+    known = bit === 0
+    amount = 2 * amount + bit
+  }
+  return amount
 }
 
 /** The number of bits of a distance, 0..16, as a path of five bits through a binary tree. */
@@ -200,11 +232,27 @@ function codeMagnitude(
   return result
 }
 
-/** The base value as a finite binary16: what both sides measure from, also where the base is out of range. */
-function nearestFinite(value: number): number {
-  const half = toHalf(value)
-  if ((half & 0x7c00) !== 0x7c00) return half
-  return Number.isNaN(value) ? 0 : (half & 0x8000) | MAX_HALF
+/**
+ * Shortens a movement: of the values within 2^−bits of the movement's size around the new one, the one whose distance from the base has
+ * the most trailing zeros, which cost next to nothing. Four bits lose less than another draw of the mini-batch changes.
+ *
+ * @param half the new value as binary16, finite
+ * @param base the value that it replaces
+ * @returns the value to send, as binary16
+ */
+export function shortenMovement(half: number, base: number, bits: number): number {
+  const values = halfValues()
+  const from = nearestFiniteHalf(base)
+  const start = toOrdinal(from)
+  const distance = toOrdinal(half) - start
+  const tolerance = Math.abs(values[half] - values[from]) * 2 ** -bits
+  for (let dropped = 31 - Math.clz32(Math.abs(distance)); dropped > 0; dropped--) {
+    const ordinal = start + Math.round(distance / 2 ** dropped) * 2 ** dropped
+    if (ordinal > MAX_HALF || ordinal < -MAX_HALF - 1) continue
+    const shortened = fromOrdinal(ordinal)
+    if (Math.abs(values[shortened] - values[half]) <= tolerance) return shortened
+  }
+  return half
 }
 
 function landing(ordinal: number): number {

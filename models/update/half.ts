@@ -59,3 +59,10 @@ export function toOrdinal(bits: number): number {
 export function fromOrdinal(ordinal: number): number {
   return ordinal < 0 ? 0x8000 | (-ordinal - 1) : ordinal
 }
+
+/** The nearest finite binary16: the largest one for what is out of range, 0 for what is not a number. */
+export function nearestFiniteHalf(value: number): number {
+  const half = toHalf(value)
+  if (isFiniteHalf(half)) return half
+  return Number.isNaN(value) ? 0 : (half & 0x8000) | MAX_HALF
+}

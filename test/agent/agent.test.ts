@@ -249,6 +249,25 @@ t.test('the end of the video ends the flight, and every frame that was sampled i
   )
 })
 
+t.test('a live camera that comes later: the agent is up meanwhile, and then it flies', async t => {
+  const { ground, start, log } = fly(t)
+  const there = join(t.testdir(), 'plugged-in')
+  const source = `exec:test -e ${there} || { echo no camera >&2; exit 1; }; while true; do head -c 2304 /dev/zero; sleep 0.05; done`
+  const agent = await start({ source, format: 'yuv420p', width: 48, height: 32, loop: false })
+  t.match(
+    log.lines.filter(line => line.startsWith('warn')),
+    [/exit code 1\): no camera\. Waiting for it/],
+  )
+  await ground.hear('telemetry', ({ frames }) => frames === 0n)
+  writeFileSync(there, '')
+  const segment = await ground.hear('segment')
+  t.match(segment, { width: 48, height: 32 })
+  const options = { codec: 'h264', width: 48, height: 32, frames: segment.frames.length } as const
+  t.equal((await decodeSegment(segment.video, options)).length, segment.frames.length)
+  await ground.hear('telemetry', ({ frames }) => frames > 0n)
+  await agent.stop()
+})
+
 t.test('a camera that is not there is one clear error, and nothing is left running', async t => {
   const { start } = fly(t)
   await t.rejects(start({ source: '/nowhere.mp4' }), { name: 'UserError', message: /\/nowhere\.mp4/ })

@@ -32,6 +32,16 @@ t.test('paths are relative to the file', async t => {
   t.equal(config.camera.source, join(folder, '../clip.mp4'))
 })
 
+t.test('a camera is no path', async t => {
+  for (const source of ['sim:x', '/dev/video0', 'v4l2:/dev/video0?fps=30', 'rtsp://host/x', 'exec:cat a b']) {
+    t.equal(parseAgentConfig({ ...least, camera: { source } }).camera.source, source)
+  }
+  t.match(parseAgentConfig(least), {
+    camera: { transport: 'tcp', stallS: 5, width: undefined },
+    uplink: { encoder: 'auto' },
+  })
+})
+
 t.test('the example is valid and complete enough to learn from', async t => {
   const config = loadAgentConfig(join(import.meta.dirname, '../../../agent/agent.example.yaml'))
   t.match(config, { drone: 'kestrel-1', camera: { loop: true } })
@@ -66,3 +76,21 @@ t.test('the help names every option with its default', async t => {
   }
   for (const line of help.split('\n').slice(2)) t.match(line, /^ {2}\S+ +\S+.* {2,}\S+/, line)
 })
+
+t.test(
+  'the vehicle: absent unless it is wanted, its endpoint checked, its key found beside the file',
+  async t => {
+    t.equal(parseAgentConfig(least).vehicle, undefined)
+    const { vehicle } = parseAgentConfig({
+      ...least,
+      vehicle: { endpoint: 'udpin:0.0.0.0:14550', signingKey: 'keys/mavlink' },
+    })
+    t.match(vehicle, { attitudeHz: 20, positionHz: 10, pauseOnGround: true, camera: false })
+    t.equal(vehicle?.signingKey, join(process.cwd(), 'keys/mavlink'))
+    t.throws(
+      () => parseAgentConfig({ ...least, vehicle: { endpoint: '/dev/ttyAMA0' } }),
+      /"vehicle.endpoint" is "\/dev\/ttyAMA0".*serial:\/dev\/ttyAMA0:921600/,
+    )
+    t.throws(() => parseAgentConfig({ ...least, vehicle: { endpont: 'tcp:a:1' } }), /did you mean "endpoint"/)
+  },
+)

@@ -62,7 +62,7 @@ t.test('versions that were given out are never given again', async t => {
 })
 
 t.test('a drone that fell back to an earlier version is caught up by a delta', async t => {
-  const chain = new UpdateChain({ shipped: vector(1), historyVersions: 4 })
+  const chain = new UpdateChain({ shipped: vector(1), movementBits: 3, historyVersions: 4 })
   let drone: Drone = { version: 0, parameters: vector(1) }
   const flights: Drone[] = [drone]
   for (let i = 0; i < 10; i++) {
@@ -73,7 +73,7 @@ t.test('a drone that fell back to an earlier version is caught up by a delta', a
   for (const known of [flights[9], flights[7], flights[0]]) {
     const target = chain.flown.parameters
     t.equal(chain.observe(report(known)), 'moved', `version ${known.version}`)
-    const { update, result } = chain.draft(target)!
+    const { update, result } = chain.draft(target, true)!
     t.equal(update.codec, 'delta')
     t.equal(update.baseVersion, known.version)
     chain.send({ update, result })
@@ -81,6 +81,9 @@ t.test('a drone that fell back to an earlier version is caught up by a delta', a
     t.ok(identical(drone.parameters, target), 'exactly what flew before')
     t.equal(chain.observe(report(drone)), 'applied')
   }
+  chain.observe(report(flights[0]))
+  const rounded = chain.draft(flights[10].parameters)!.result.parameters
+  t.notOk(identical(rounded, flights[10].parameters), 'unlike an ordinary update, which is rounded')
   t.equal(chain.observe(report(flights[3])), 'unknown', 'beyond the history')
 })
 

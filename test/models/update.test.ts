@@ -164,6 +164,42 @@ t.test('a delta is smaller than the paper format where weights move a little', a
   t.ok(size('delta') < 0.8 * size('paper'), `${size('delta')} against ${size('paper')}`)
 })
 
+t.test('shortened movements stay as near as was asked, and are the same on both sides', async t => {
+  fc.assert(
+    fc.property(
+      fc.integer(),
+      fc.integer({ min: 1, max: 500 }),
+      fc.integer({ min: 1, max: 16 }),
+      (seed, count, movementBits) => {
+        const options = { ...randomUpdate(createRng(seed), 'delta', count), movementBits }
+        const { bytes, parameters } = encodeUpdate(options)
+        const applied = applyUpdate(bytes, { version: 7, parameters: options.base })
+        t.ok(same(parameters, applied.parameters))
+        options.indices.forEach((index, i) => {
+          const value = f16round(options.values[i])
+          const from = Math.min(Math.max(f16round(options.base[index]), -65504), 65504)
+          const allowed = Math.abs(value - from) * 2 ** -movementBits
+          const off = Math.abs(parameters[index] - value)
+          if (!(off <= allowed)) t.fail(`${parameters[index]} for ${value} from ${from}`)
+        })
+      },
+    ),
+  )
+})
+
+t.test('fewer bits of a movement make an update shorter', async t => {
+  const rng = createRng('shorter')
+  const base = Float32Array.from({ length: 40000 }, () => 0.1 * rng.normal())
+  const indices = sampleWithoutReplacement(base.length, 2000, rng)
+  const values = Float32Array.from(indices, i => base[i] + 0.005 * rng.normal())
+  const size = (movementBits?: number) =>
+    encodeUpdate({ codec: 'delta', baseVersion: 0, version: 1, base, indices, values, movementBits }).bytes
+      .length
+  t.equal(size(16), size(), 'binary16 has no more than these')
+  t.ok(size(4) < 0.85 * size(), `${size(4)} of ${size()}`)
+  t.ok(size(2) < size(4), `${size(2)} of ${size(4)}`)
+})
+
 t.test('200 updates in a row leave both sides, and the model on the drone, bit-identical', async t => {
   const rng = createRng('chain')
   const student = loadStudent(writeOnnx(tinyModel()), { source: 'tiny' })
