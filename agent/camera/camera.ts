@@ -20,6 +20,8 @@ export interface Camera {
   readonly fps: number
   readonly width: number
   readonly height: number
+  /** Why a live camera gives no pictures at the moment; undefined while it does. */
+  readonly trouble?: string
   /** @throws UserError when the source cannot be opened */
   start(): Promise<void>
   /**

@@ -1,12 +1,16 @@
 import { connectMqtt } from '@kestrel/link'
 import { type Clock, type Log, RealClock } from '@kestrel/runtime'
+import { BoardModule } from './board-module.js'
 import { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
 import { type Connect, LinkModule } from './link-module.js'
 import { startModules } from './modules.js'
+import { openNotify } from './notify.js'
 import { ReportModule } from './report-module.js'
+import { StatusModule } from './status-module.js'
 import { StudentModule } from './student-module.js'
+import { SystemdModule, watchdogMs } from './systemd-module.js'
 import { UplinkModule } from './uplink-module.js'
 
 export interface RunningAgent {
@@ -36,9 +40,32 @@ export async function startAgent(
     publish: message => link.publishSegment(message),
     ...tools,
   })
-  const flight = new FlightModule(config, { student, camera, onFrame: frame => uplink.offer(frame), clock })
-  const report = new ReportModule({ student, camera, link, uplink, flight }, tools)
+  const board: BoardModule = new BoardModule(config, {
+    camera,
+    uplink,
+    labelledFps: () => flight.summary().fps,
+    ...tools,
+  })
+  const systemd: SystemdModule = new SystemdModule({
+    notify: openNotify(process.env.NOTIFY_SOCKET),
+    watchdogMs: watchdogMs(),
+    status: () => status.line(),
+    clock,
+  })
+  const flight: FlightModule = new FlightModule(config, {
+    student,
+    camera,
+    take: frame => board.take(frame),
+    onFrame: frame => uplink.offer(frame),
+    onLabels: () => systemd.labelled(),
+    onWait: () => systemd.waiting(camera.camera.trouble),
+    clock,
+  })
+  const parts = { student, camera, link, uplink, flight, board }
+  const status: StatusModule = new StatusModule(config, parts, tools)
+  const report = new ReportModule(parts, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
-  const stop = await startModules([student, camera, link, report, uplink, flight], log)
+  const modules = [status, student, camera, link, report, uplink, board, flight, systemd]
+  const stop = await startModules(modules, log)
   return { finished: flight.finished, stop }
 }

@@ -1,9 +1,19 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { createLog, messageOf, UserError } from '@kestrel/runtime'
 import { Command } from 'commander'
+import { checkAll } from '../check/check.js'
+import { formatRow } from '../check/row.js'
 import { startAgent } from './agent.js'
 import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
+import { agentSockets, askAgent } from './control-socket.js'
 import { VERSION } from './link-module.js'
+import { describeStatus } from './status.js'
+import type { AgentStatus } from './status-module.js'
+
+/** Where the package puts it. */
+const INSTALLED_CONFIG = '/etc/kestrel/agent.yaml'
 
 /** Exit codes of the agent. */
 const STOPPED = 0
@@ -32,6 +42,32 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to m
       code = await run(config)
     })
   program
+    .command('check')
+    .description('try every part that a flight needs, and say how to mend what does not work')
+    .option('--config <file>', 'YAML file with the options', INSTALLED_CONFIG)
+    .addHelpText(
+      'after',
+      `
+Tries configuration, student, camera, broker, disk and board, one line each. Takes some seconds; an agent that runs is not disturbed.
+Exit code 0: all of it works; 1: some does not.`,
+    )
+    .action(async ({ config }: { config: string }) => {
+      const works = await checkAll(config, row => process.stdout.write(`${formatRow(row)}\n`))
+      code = works ? STOPPED : FAILED
+    })
+  program
+    .command('status')
+    .description('ask the running agent how it does')
+    .option('--config <file>', 'YAML file that the agent runs with', INSTALLED_CONFIG)
+    .option('--json', 'as JSON, for programs')
+    .addHelpText(
+      'after',
+      '\nExit code 0: it runs; 1: no agent runs; 2: it may not be asked, the message says why.',
+    )
+    .action(async ({ config, json = false }: { config: string; json?: boolean }) => {
+      code = await printStatus(config, json)
+    })
+  program
     .command('config')
     .description('list all options with their defaults')
     .action(() => {
@@ -45,6 +81,29 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to m
     throw error
   }
   return code
+}
+
+async function printStatus(file: string, json: boolean): Promise<number> {
+  try {
+    // Without a configuration of one's own there is still the service.
+    const stateDir = existsSync(file) ? loadAgentConfig(file).stateDir : dirname(file)
+    for (const path of agentSockets(stateDir)) {
+      const status = await askAgent(path, { command: 'status' })
+      if (status === undefined) continue
+      const text = json ? JSON.stringify(status, null, 2) : describeStatus(status as AgentStatus)
+      process.stdout.write(`${text}\n`)
+      return STOPPED
+    }
+    process.stderr.write(
+      `kestrel-agent: no agent runs (nobody answers on ${agentSockets(stateDir).join(' or ')}): ` +
+        'start it with "sudo systemctl start kestrel-agent" or "kestrel-agent run"\n',
+    )
+    return FAILED
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    process.stderr.write(`kestrel-agent: ${error.message}\n`)
+    return TO_MEND
+  }
 }
 
 async function run(file: string): Promise<number> {

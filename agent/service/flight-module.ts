@@ -1,11 +1,12 @@
 import type { Clock } from '@kestrel/runtime'
-import type { Frame } from '../camera/camera.js'
 import type { LatencySummary } from '../student/latency.js'
-import { Pipeline } from '../student/pipeline.js'
+import { Pipeline, type PipelineOptions } from '../student/pipeline.js'
 import type { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
+
+type FlightHooks = Pick<PipelineOptions, 'take' | 'onFrame' | 'onLabels' | 'onWait'>
 
 /** Frames through the student until the source ends. */
 export class FlightModule implements Module {
@@ -15,7 +16,7 @@ export class FlightModule implements Module {
   readonly #config: AgentConfig
   readonly #student: StudentModule
   readonly #camera: CameraModule
-  readonly #onFrame: (frame: Frame) => void
+  readonly #hooks: FlightHooks
   readonly #clock: Clock
   #pipeline: Pipeline | undefined
   #finish!: (outcome: Promise<void>) => void
@@ -25,14 +26,14 @@ export class FlightModule implements Module {
     options: {
       student: StudentModule
       camera: CameraModule
-      onFrame: (frame: Frame) => void
       clock: Clock
-    },
+    } & FlightHooks,
   ) {
     this.#config = config
     this.#student = options.student
     this.#camera = options.camera
-    this.#onFrame = options.onFrame
+    const { take, onFrame, onLabels, onWait } = options
+    this.#hooks = { take, onFrame, onLabels, onWait }
     this.#clock = options.clock
     this.finished = new Promise(resolve => {
       this.#finish = resolve
@@ -58,7 +59,7 @@ export class FlightModule implements Module {
       height,
       clock: this.#clock,
       pace: this.#config.camera.pace,
-      onFrame: this.#onFrame,
+      ...this.#hooks,
     })
     this.#finish(this.#pipeline.run())
   }

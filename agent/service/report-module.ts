@@ -1,4 +1,5 @@
 import type { Clock, Log } from '@kestrel/runtime'
+import type { BoardModule } from './board-module.js'
 import type { CameraModule } from './camera-module.js'
 import type { FlightModule } from './flight-module.js'
 import type { LinkModule } from './link-module.js'
@@ -15,6 +16,7 @@ export interface ReportParts {
   link: LinkModule
   uplink: UplinkModule
   flight: FlightModule
+  board: BoardModule
 }
 
 /** Says how the flight goes: telemetry every second, a line in the log every ten, and a summary at the end. */
@@ -62,7 +64,7 @@ export class ReportModule implements Module {
   }
 
   #telemetry(): void {
-    const { flight, camera, student, uplink, link } = this.#parts
+    const { flight, camera, student, uplink, link, board } = this.#parts
     const { fps, p50Ms, p99Ms } = flight.summary()
     const value = {
       timeUs: BigInt(Math.round(this.#clock.nowMs() * 1000)),
@@ -75,6 +77,7 @@ export class ReportModule implements Module {
       segmentsDropped: BigInt(uplink.dropped),
       samplingFps: uplink.samplingFps,
       modelVersion: student.applier.version,
+      board: board.telemetry(),
     }
     // What nobody hears is not sent, nor counted as traffic.
     if (link.up) void link.send('telemetry', { case: 'telemetry', value })

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIqkBCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDCLhAQoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDSJKCgxTYW1wbGVkRnJhbWUSEAoIZnJhbWVfaWQYASABKAQSEgoKY2FwdHVyZV91cxgCIAEoAxIUCgxzb3VyY2VfaW5kZXgYAyABKAQi0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwijwEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAiJdCgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIIkUKBlJlc3luYxIVCg1tb2RlbF92ZXJzaW9uGAEgASgNEhQKDG1vZGVsX2RpZ2VzdBgCIAEoDBIOCgZyZWFzb24YAyABKAkqagoKVmlkZW9Db2RlYxIbChdWSURFT19DT0RFQ19VTlNQRUNJRklFRBAAEhQKEFZJREVPX0NPREVDX0gyNjQQARIUChBWSURFT19DT0RFQ19IRVZDEAISEwoPVklERU9fQ09ERUNfQVYxEANiBnByb3RvMw");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIqkBCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDCKDAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIgCgVib2FyZBgeIAEoCzIRLmtlc3RyZWwudjEuQm9hcmQirAIKBUJvYXJkEg0KBW1vZGVsGAEgASgJEgsKA2NwdRgCIAEoAhIOCgZtZW1vcnkYAyABKAISGgoNdGVtcGVyYXR1cmVfYxgEIAEoAkgAiAEBEhUKDXVuZGVyX3ZvbHRhZ2UYBSABKAgSFQoNY3B1X3Rocm90dGxlZBgGIAEoCBIZChF0aGVybWFsX3Rocm90dGxlZBgHIAEoCBIRCglkaXNrX2Z1bGwYCCABKAgSFwoPZGlza19mcmVlX2J5dGVzGAkgASgEEhMKC3N0YXRlX2J5dGVzGAogASgEEhEKCWxpbWl0X2ZwcxgLIAEoAhIUCgxsaW1pdF9yZWFzb24YDCABKAkSFgoOZnJhbWVzX3NraXBwZWQYDSABKARCEAoOX3RlbXBlcmF0dXJlX2MiSgoMU2FtcGxlZEZyYW1lEhAKCGZyYW1lX2lkGAEgASgEEhIKCmNhcHR1cmVfdXMYAiABKAMSFAoMc291cmNlX2luZGV4GAMgASgEItMBCgdTZWdtZW50EhAKCHNlcXVlbmNlGAEgASgEEiUKBWNvZGVjGAIgASgOMhYua2VzdHJlbC52MS5WaWRlb0NvZGVjEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRIoCgZmcmFtZXMYBSADKAsyGC5rZXN0cmVsLnYxLlNhbXBsZWRGcmFtZRINCgV2aWRlbxgGIAEoDBIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhAKCGJlZ2luX3VzGAggASgDEg4KBmVuZF91cxgJIAEoAyJaCgZVcGRhdGUSFAoMYmFzZV92ZXJzaW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEcGFydBgDIAEoDRINCgVwYXJ0cxgEIAEoDRIMCgRkYXRhGAUgASgMIo8BCgxVcGRhdGVSZXN1bHQSDwoHdmVyc2lvbhgBIAEoDRIPCgdhcHBsaWVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIOCgZkZXRhaWwYBCABKAkSFQoNbW9kZWxfdmVyc2lvbhgFIAEoDRIUCgxtb2RlbF9kaWdlc3QYBiABKAwSEAoIYXBwbHlfbXMYByABKAIiXQoHQ29udHJvbBIUCgxzYW1wbGluZ19mcHMYASABKAISFwoPdXBkYXRlX3BlcmlvZF9zGAIgASgCEhMKC3VwbGlua19rYnBzGAMgASgCEg4KBnBhdXNlZBgEIAEoCCJFCgZSZXN5bmMSFQoNbW9kZWxfdmVyc2lvbhgBIAEoDRIUCgxtb2RlbF9kaWdlc3QYAiABKAwSDgoGcmVhc29uGAMgASgJKmoKClZpZGVvQ29kZWMSGwoXVklERU9fQ09ERUNfVU5TUEVDSUZJRUQQABIUChBWSURFT19DT0RFQ19IMjY0EAESFAoQVklERU9fQ09ERUNfSEVWQxACEhMKD1ZJREVPX0NPREVDX0FWMRADYgZwcm90bzM");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -207,6 +207,11 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
    * @generated from field: uint32 model_version = 10;
    */
   modelVersion: number;
+
+  /**
+   * @generated from field: kestrel.v1.Board board = 30;
+   */
+  board?: Board | undefined;
 };
 
 /**
@@ -215,6 +220,97 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
  */
 export const TelemetrySchema: GenMessage<Telemetry> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 2);
+
+/**
+ * How the companion computer does.
+ *
+ * @generated from message kestrel.v1.Board
+ */
+export type Board = Message<"kestrel.v1.Board"> & {
+  /**
+   * As the board names itself; empty where it does not.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Shares, 0..1.
+   *
+   * @generated from field: float cpu = 2;
+   */
+  cpu: number;
+
+  /**
+   * @generated from field: float memory = 3;
+   */
+  memory: number;
+
+  /**
+   * Of the hottest processor; absent without a thermometer.
+   *
+   * @generated from field: optional float temperature_c = 4;
+   */
+  temperatureC?: number | undefined;
+
+  /**
+   * Now, not in the past.
+   *
+   * @generated from field: bool under_voltage = 5;
+   */
+  underVoltage: boolean;
+
+  /**
+   * @generated from field: bool cpu_throttled = 6;
+   */
+  cpuThrottled: boolean;
+
+  /**
+   * @generated from field: bool thermal_throttled = 7;
+   */
+  thermalThrottled: boolean;
+
+  /**
+   * @generated from field: bool disk_full = 8;
+   */
+  diskFull: boolean;
+
+  /**
+   * @generated from field: uint64 disk_free_bytes = 9;
+   */
+  diskFreeBytes: bigint;
+
+  /**
+   * @generated from field: uint64 state_bytes = 10;
+   */
+  stateBytes: bigint;
+
+  /**
+   * Frames/s that are labelled at most; 0: no limit. And why.
+   *
+   * @generated from field: float limit_fps = 11;
+   */
+  limitFps: number;
+
+  /**
+   * @generated from field: string limit_reason = 12;
+   */
+  limitReason: string;
+
+  /**
+   * Frames let go to spare the board.
+   *
+   * @generated from field: uint64 frames_skipped = 13;
+   */
+  framesSkipped: bigint;
+};
+
+/**
+ * Describes the message kestrel.v1.Board.
+ * Use `create(BoardSchema)` to create a new message.
+ */
+export const BoardSchema: GenMessage<Board> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 3);
 
 /**
  * @generated from message kestrel.v1.SampledFrame
@@ -243,7 +339,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 3);
+  messageDesc(file_link_proto_kestrel, 4);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -304,7 +400,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 5);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -343,7 +439,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * Drone → ground, QoS 1.
@@ -394,7 +490,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * Ground → drone, retained.
@@ -434,7 +530,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -463,7 +559,7 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec

@@ -1,0 +1,54 @@
+import type { AgentStatus } from './status-module.js'
+
+/** What `kestrel-agent status` prints. */
+export function describeStatus(status: AgentStatus): string {
+  const { flight, camera, model, link, uplink, board } = status
+  const lines: [string, string][] = [
+    ['Drone', `${status.drone}, ${status.software}, up ${duration(status.upS)}`],
+    ['Camera', camera.trouble ?? camera.description],
+    [
+      'Labels',
+      `${flight.fps.toFixed(1)} frames/s, ${flight.p50Ms.toFixed(0)} ms camera to label (99 %: ${flight.p99Ms.toFixed(0)} ms); ` +
+        `${flight.frames} in all, ${flight.dropped} came too fast`,
+    ],
+    ['Model', `${model.student}, version ${model.version}`],
+    [
+      'Link',
+      `${link.up ? 'up' : 'down'}, ${link.broker}; sampling ${uplink.samplingFps.toFixed(2)} frames/s, ` +
+        `${uplink.waiting} segments wait, ${uplink.sent} sent, ${uplink.dropped} dropped`,
+    ],
+    ['Board', describeBoard(board)],
+  ]
+  if (board?.limitFps !== undefined) {
+    lines.push([
+      'Spared',
+      `at most ${board.limitFps.toFixed(1)} frames/s because of ${board.reasons.join(', ')}; ${board.skipped} frames let go`,
+    ])
+  }
+  return lines.map(([name, text]) => `${name.padEnd(7)} ${text}`).join('\n')
+}
+
+function describeBoard(board: AgentStatus['board']): string {
+  if (board === undefined) return 'not read yet'
+  const parts = [
+    board.model,
+    `CPU ${percent(board.cpu)}`,
+    `memory ${percent(board.memory)}`,
+    board.temperatureC === undefined ? 'no thermometer' : `${board.temperatureC.toFixed(0)} °C`,
+    board.diskFreeMB === undefined ? '' : `${board.diskFreeMB.toFixed(0)} MB free`,
+    board.underVoltage ? 'UNDER-VOLTAGE' : '',
+    board.thermalThrottled ? 'THROTTLED BY HEAT' : board.cpuThrottled ? 'THROTTLED' : '',
+    board.diskFull ? 'DISK FULL' : '',
+  ]
+  return parts.filter(part => part !== '').join(', ')
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`
+}
+
+function duration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60)
+  if (minutes === 0) return `${seconds.toFixed(0)} s`
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
