@@ -38,7 +38,7 @@ export class Board {
   /** @param nowMs any clock that rises; shares of CPU time are those since the last call */
   read(nowMs: number): BoardReadings {
     return {
-      uptimeMs: 1000 * Number(this.#files.text('/proc/uptime')?.split(' ')[0] ?? 0),
+      uptimeMs: 1000 * Number(this.#files.text('/proc/uptime')?.match(/^\d+(\.\d+)?/)?.[0] ?? 0),
       cpu: this.#cpu.read(nowMs),
       memory: readMemory(this.#files),
       thermal: readThermal(this.#files),

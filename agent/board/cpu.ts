@@ -50,13 +50,14 @@ export class CpuMeter {
     return {
       busy,
       cores,
-      quota: Number.isFinite(allowed) ? Math.max(0, now.usageUs - last.usageUs) / allowed : 0,
+      quota: Math.max(0, now.usageUs - last.usageUs) / allowed,
       heldBack: periods > 0 && (now.throttledPeriods - last.throttledPeriods) / periods > HELD_BACK_SHARE,
     }
   }
 
   #counters(atMs: number): Counters {
-    const ticks = [...(this.#files.text('/proc/stat') ?? '').matchAll(/^cpu\d* +(.*)$/gm)].map(([, line]) => {
+    const lines = (this.#files.text('/proc/stat') ?? '').matchAll(/^cpu\d* +(\d+(?: \d+){3,}) *$/gm)
+    const ticks = [...lines].map(([, line]) => {
       // proc(5): user nice system idle iowait irq softirq steal; guest time is part of user time already.
       const times = line.split(' ').slice(0, 8).map(Number)
       const total = times.reduce((sum, time) => sum + time, 0)
@@ -80,6 +81,6 @@ export class CpuMeter {
       const [quota, period] = (this.#files.text(`${group}/cpu.max`) ?? 'max').split(' ').map(Number)
       return quota / period
     })
-    return Math.min(...quotas.filter(Number.isFinite))
+    return Math.min(...quotas.filter(cpus => cpus > 0))
   }
 }

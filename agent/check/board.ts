@@ -1,7 +1,7 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { dirname } from 'node:path'
-import { UserError } from '@kestrel/runtime'
+import { dirname, join } from 'node:path'
+import { messageOf, UserError } from '@kestrel/runtime'
 import { Board } from '../board/board.js'
 import { readDisk } from '../board/disk.js'
 import { strainOf } from '../board/strain.js'
@@ -14,11 +14,12 @@ export function checkDisk(config: AgentConfig): string {
   let folder = stateDir
   while (!existsSync(folder)) folder = dirname(folder)
   try {
-    accessSync(folder, constants.W_OK | constants.X_OK)
-  } catch {
+    rmdirSync(mkdtempSync(join(folder, 'check-')))
+  } catch (cause) {
     throw new UserError(
-      `${folder} may not be written by ${process.env.USER ?? `user ${process.getuid?.()}`}: check as the agent's own user ` +
-        `(sudo -u kestrel kestrel-agent check), or set stateDir to a folder of yours`,
+      `${folder} cannot be written by user ${process.env.USER ?? process.getuid?.()} (${messageOf(cause)}): check as the agent's ` +
+        'own user (sudo -u kestrel kestrel-agent check), or set stateDir to a folder that can',
+      { cause },
     )
   }
   const disk = readDisk(folder)

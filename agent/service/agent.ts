@@ -27,9 +27,15 @@ export interface RunningAgent {
  */
 export async function startAgent(
   config: AgentConfig,
-  options: { log: Log; clock?: Clock; connect?: Connect },
+  options: {
+    log: Log
+    clock?: Clock
+    connect?: Connect
+    /** Where /proc and /sys lie; tests give a tree of their own. */
+    root?: string
+  },
 ): Promise<RunningAgent> {
-  const { log, clock = new RealClock(), connect = connectMqtt } = options
+  const { log, clock = new RealClock(), connect = connectMqtt, root } = options
   const tools = { clock, log }
   const student = new StudentModule(config, tools)
   const camera = new CameraModule(config, tools)
@@ -44,6 +50,7 @@ export async function startAgent(
     camera,
     uplink,
     labelledFps: () => flight.summary().fps,
+    root,
     ...tools,
   })
   const systemd: SystemdModule = new SystemdModule({

@@ -163,10 +163,11 @@ export class BoardModule implements Module {
     this.#uplink.limitDisk(allowance)
     const full = allowance < this.#uplink.waitingBytes || allowance === 0
     if (full && !this.#diskFull) {
-      this.#log.warn(
-        `The disk is full (${megabytes(disk.freeBytes)} free of ${megabytes(disk.totalBytes)}, ` +
-          `${megabytes(disk.stateBytes)} in ${this.#config.stateDir}): unsent segments give way, oldest first`,
-      )
+      const nearlyFull = disk.freeBytes < minFreeMB * 1e6
+      const what = nearlyFull
+        ? `The disk is nearly full (${megabytes(disk.freeBytes)} free, ${minFreeMB} MB should be)`
+        : `${this.#config.stateDir} holds ${megabytes(disk.stateBytes)}, ${maxStateMB} MB may be there`
+      this.#log.warn(`${what}: unsent segments give way, oldest first`)
     } else if (!full && this.#diskFull) this.#log.info('There is room on the disk again')
     this.#diskFull = full
   }

@@ -24,7 +24,7 @@ export function openNotify(path: string | undefined): Notify {
   const libc = koffi.load('libc.so.6')
   const socket = libc.func('int socket(int domain, int type, int protocol)')
   const sendto = libc.func(
-    'ssize_t sendto(int fd, const void *data, size_t length, int flags, const void *address, uint32_t addressLength)',
+    'long sendto(int fd, const void *data, size_t length, int flags, const void *address, uint32_t addressLength)',
   )
   const fd: number = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)
   if (fd < 0) return () => undefined

@@ -16,7 +16,7 @@ const EXTEND_US = 30_000_000
 export class SystemdModule implements Module {
   readonly name = 'systemd'
   readonly #notify: Notify
-  readonly #feedMs: number
+  readonly #feedMs: number | undefined
   readonly #status: () => string
   readonly #clock: Clock
   #ready = false
@@ -36,7 +36,7 @@ export class SystemdModule implements Module {
   }) {
     this.#notify = options.notify
     // sd_watchdog_enabled(3) advises half of it; a quarter leaves room for one long frame.
-    this.#feedMs = (options.watchdogMs ?? Infinity) / 4
+    this.#feedMs = options.watchdogMs && options.watchdogMs / 4
     this.#status = options.status
     this.#clock = options.clock
   }
@@ -68,7 +68,7 @@ export class SystemdModule implements Module {
 
   #send(messages: string[], status: () => string): void {
     const nowMs = this.#clock.nowMs()
-    if (this.#ready && nowMs - this.#fedMs >= this.#feedMs) {
+    if (this.#ready && this.#feedMs !== undefined && nowMs - this.#fedMs >= this.#feedMs) {
       messages.push('WATCHDOG=1')
       this.#fedMs = nowMs
     }
