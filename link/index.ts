@@ -1,3 +1,4 @@
+export { Backoff } from './backoff.js'
 export {
   type Connection,
   type ConnectionState,
@@ -34,6 +35,14 @@ export {
 } from './topics.js'
 export type { SegmentCodec } from './video/bitstream.js'
 export { decodeVideoFile, type VideoFile, type VideoFrame, type VideoProbe } from './video/decode.js'
+export { type NetworkPicture, NetworkStream, type NetworkStreamOptions } from './video/network-stream.js'
+export {
+  PictureDecoder,
+  type PixelFormat,
+  pictureBytes,
+  pixelFormats,
+  type RawPicture,
+} from './video/picture.js'
 export { Scaler } from './video/scaler.js'
 export { type DecodeOptions, decodeSegment, type EncodeOptions, encodeSegment } from './video/segment.js'
 export { decodeStill, decodeStillBytes, stillExtensions } from './video/still.js'

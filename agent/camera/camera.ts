@@ -17,6 +17,7 @@ export interface Frame {
 export interface Camera {
   /** For log lines, such as `clip.mp4 (854x480, 30 fps)`. */
   readonly description: string
+  /** Frames a second and size; 0 where a live camera is not there yet, or does not say. Frames carry their own size. */
   readonly fps: number
   readonly width: number
   readonly height: number
@@ -39,10 +40,19 @@ export interface Camera {
 export type Pace = 'real-time' | 'as-fast-as-possible'
 
 export interface CameraOptions {
-  /** A video file, a folder of frames, or `sim:SCENARIO`. */
+  /** A video file, a folder of frames, `sim:SCENARIO`, `v4l2:/dev/video0`, `rtsp://…` or `exec:COMMAND`. */
   source: string
-  /** Frames a second; needed for a folder, taken from the file otherwise. */
+  /** Frames a second; needed for a folder, wished for from a V4L2 camera, taken from a file otherwise. */
   fps?: number
+  /** Wished for from a V4L2 camera, needed for the raw pictures of a command, pixels. */
+  width?: number
+  height?: number
+  /** `mjpeg`, `yuyv`, `nv12`, `yuv420p`, `rgb24`, …: wished for from a V4L2 camera, needed for a command. */
+  format?: string
+  /** How RTSP carries pictures. */
+  transport?: 'tcp' | 'udp'
+  /** A live camera without a picture for so long is opened again, s. */
+  stallS?: number
   pace: Pace
   /** Begin again at the end; ids and capture times go on. */
   loop?: boolean

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { connectMqtt } from '@kestrel/link'
 import { type RgbImage, readStudentFile } from '@kestrel/models'
 import { type Clock, RealClock, silentLog, UserError } from '@kestrel/runtime'
@@ -14,6 +15,11 @@ const TRIALS = 5
 
 /** Loads the student and runs it. @throws UserError */
 export async function checkStudent(config: AgentConfig): Promise<string> {
+  if (!existsSync(config.student)) {
+    throw new UserError(
+      `There is no student ${config.student}: set student to an ONNX file, such as one of Kestrel's models (in the package: /usr/share/kestrel/models)`,
+    )
+  }
   const student = readStudentFile(config.student)
   const { width, height } = student.input
   const pair = await StudentPair.create(student, student.bytes, { threads: config.threads })
@@ -42,12 +48,13 @@ export async function checkCamera(config: AgentConfig, running: AgentStatus | un
   try {
     const beganMs = clock.nowMs()
     await camera.start()
+    if (camera.trouble !== undefined) throw new UserError(`${config.camera.source}: ${camera.trouble}`)
     const late = clock.sleep(CAMERA_MS, abort.signal).then(() => undefined)
     const frame = await Promise.race([camera.next(abort.signal), late])
     if (frame === undefined) {
+      const why = camera.trouble ?? `no picture in ${CAMERA_MS / 1000} s`
       throw new UserError(
-        `${camera.description}: ${camera.trouble ?? `no picture in ${CAMERA_MS / 1000} s`}; check its cable and its power, ` +
-          `and whether another program uses it`,
+        `${camera.description}: ${why}; check its cable, and whether another program uses it`,
       )
     }
     return `${camera.description}, first picture after ${(clock.nowMs() - beganMs).toFixed(0)} ms`

@@ -42,7 +42,6 @@ export async function startAgent(
   const link: LinkModule = new LinkModule(config, { student, uplink: () => uplink, connect, ...tools })
   const uplink = new UplinkModule(config, {
     student,
-    camera,
     publish: message => link.publishSegment(message),
     ...tools,
   })

@@ -25,11 +25,11 @@ export class CameraModule implements Module {
 
   /** @throws UserError where the source cannot be opened */
   async start(): Promise<void> {
-    const { source, fps, pace, loop } = this.#config.camera
-    const camera = await openCamera({ source, fps, pace, loop, clock: this.#clock, log: this.#log })
+    const camera = await openCamera({ ...this.#config.camera, clock: this.#clock, log: this.#log })
     await camera.start()
     this.#camera = camera
-    this.#log.info(camera.description)
+    // What is missing has been said.
+    if (camera.trouble === undefined) this.#log.info(camera.description)
   }
 
   async stop(): Promise<void> {

@@ -1,16 +1,15 @@
-import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { createLog, messageOf, UserError } from '@kestrel/runtime'
-import { Command } from 'commander'
+import { createLog, messageOf, RealClock, silentLog, UserError } from '@kestrel/runtime'
+import { Command, Option } from 'commander'
+import type { CameraOptions } from '../camera/camera.js'
+import { hasV4l2, linuxKernel } from '../camera/v4l2/kernel.js'
 import { checkAll } from '../check/check.js'
 import { formatRow } from '../check/row.js'
 import { startAgent } from './agent.js'
+import { describeCameras, describeTrial, noCameras, tryCamera } from './cameras.js'
 import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
-import { agentSockets, askAgent } from './control-socket.js'
 import { VERSION } from './link-module.js'
-import { describeStatus } from './status.js'
-import type { AgentStatus } from './status-module.js'
+import { printStatus } from './status.js'
 
 /** Where the package puts it. */
 const INSTALLED_CONFIG = '/etc/kestrel/agent.yaml'
@@ -73,32 +72,57 @@ Exit code 0: all of it works; 1: some does not.`,
     .action(() => {
       process.stdout.write(`${configHelp()}\n`)
     })
+  program
+    .command('cameras')
+    .description('list the cameras here; with SOURCE, take pictures from one for some seconds')
+    .argument(
+      '[source]',
+      'as camera.source: /dev/video0, rtsp://HOST/PATH, exec:COMMAND, a file, a folder, sim:SCENARIO',
+    )
+    .option('--width <pixels>', 'wished-for width', Number)
+    .option('--height <pixels>', 'wished-for height', Number)
+    .option('--fps <rate>', 'wished-for frames a second', Number)
+    .option('--format <name>', 'mjpeg, yuyv, nv12, yuv420p, …')
+    .addOption(new Option('--transport <name>', 'of RTSP').choices(['tcp', 'udp']).default('tcp'))
+    .option('--seconds <s>', 'how long to look', Number, 3)
+    .addHelpText(
+      'after',
+      '\nExit code 0: it gave pictures; 1: it did not, or there is no camera; 2: something to mend.',
+    )
+    .action(async (source: string | undefined, options: CamerasOptions) => {
+      code = await cameras(source, options)
+    })
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     // commander has printed help or its message already.
     if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? STOPPED : TO_MEND
-    throw error
+    if (!(error instanceof UserError)) throw error
+    process.stderr.write(`kestrel-agent: ${error.message}\n`)
+    return TO_MEND
   }
   return code
 }
 
-async function printStatus(file: string, json: boolean): Promise<number> {
+type CamerasOptions = Pick<CameraOptions, 'width' | 'height' | 'fps' | 'format' | 'transport'> & {
+  seconds: number
+}
+
+async function cameras(source: string | undefined, options: CamerasOptions): Promise<number> {
   try {
-    // Without a configuration of one's own there is still the service.
-    const stateDir = existsSync(file) ? loadAgentConfig(file).stateDir : dirname(file)
-    for (const path of agentSockets(stateDir)) {
-      const status = await askAgent(path, { command: 'status' })
-      if (status === undefined) continue
-      const text = json ? JSON.stringify(status, null, 2) : describeStatus(status as AgentStatus)
-      process.stdout.write(`${text}\n`)
-      return STOPPED
+    if (source === undefined) {
+      const list = hasV4l2() ? describeCameras(linuxKernel()) : undefined
+      if (list === undefined) process.stderr.write(noCameras)
+      else process.stdout.write(`${list}\n`)
+      return list === undefined ? FAILED : STOPPED
     }
-    process.stderr.write(
-      `kestrel-agent: no agent runs (nobody answers on ${agentSockets(stateDir).join(' or ')}): ` +
-        'start it with "sudo systemctl start kestrel-agent" or "kestrel-agent run"\n',
-    )
-    return FAILED
+    const { seconds, ...wishes } = options
+    if (!(seconds > 0)) throw new UserError('--seconds expects a number above 0')
+    const live = { pace: 'real-time', clock: new RealClock(), log: silentLog } as const
+    const trial = await tryCamera({ source, ...wishes, ...live }, seconds)
+    if (trial.frames > 0) process.stdout.write(describeTrial(trial))
+    else process.stderr.write(`kestrel-agent: ${source} gave no picture (${trial.trouble ?? 'it ended'})\n`)
+    return trial.frames > 0 ? STOPPED : FAILED
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     process.stderr.write(`kestrel-agent: ${error.message}\n`)

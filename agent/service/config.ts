@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path'
-import { checkDroneName } from '@kestrel/link'
+import { checkDroneName, pixelFormats } from '@kestrel/link'
 import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
 import { z } from 'zod'
+import { isPath } from '../camera/address.js'
 
 const rate = z.number().positive().max(1000)
 
@@ -33,8 +34,31 @@ export const agentSchema = z.strictObject({
       source: z
         .string()
         .min(1)
-        .describe('a video file, a folder of frames, or sim:SCENARIO (a simulated flight)'),
-      fps: rate.optional().describe('frames/s; needed for a folder, taken from the file otherwise'),
+        .describe(
+          'a camera (/dev/video0, rtsp://HOST/PATH, exec:COMMAND; docs/cameras.md), a video file, a folder of frames, or sim:SCENARIO',
+        ),
+      fps: rate
+        .optional()
+        .describe('frames/s; wished for from a camera, needed for a folder, taken from a file otherwise'),
+      width: z
+        .int()
+        .min(16)
+        .max(16_384)
+        .optional()
+        .describe('pixels; wished for from a V4L2 camera, needed for exec: with raw pictures'),
+      height: z.int().min(16).max(16_384).optional().describe('pixels, likewise'),
+      format: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(`wished for from a V4L2 camera, needed for exec: mjpeg, ${pixelFormats.join(', ')}`),
+      transport: z.enum(['tcp', 'udp']).default('tcp').describe('how RTSP carries pictures'),
+      stallS: z
+        .number()
+        .min(0.5)
+        .max(600)
+        .default(5)
+        .describe('seconds without a picture after which a camera is opened again'),
       pace: z
         .enum(['real-time', 'as-fast-as-possible'])
         .default('real-time')
@@ -143,9 +167,7 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
     stateDir: resolve(folder, config.stateDir),
     camera: {
       ...config.camera,
-      source: config.camera.source.startsWith('sim:')
-        ? config.camera.source
-        : resolve(folder, config.camera.source),
+      source: isPath(config.camera.source) ? resolve(folder, config.camera.source) : config.camera.source,
     },
   }
 }

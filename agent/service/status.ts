@@ -1,4 +1,31 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { loadAgentConfig } from './config.js'
+import { agentSockets, askAgent } from './control-socket.js'
 import type { AgentStatus } from './status-module.js'
+
+/**
+ * Asks the agent that runs with the configuration in `file`, or as the service, and prints its answer.
+ *
+ * @returns the exit code: 0, or 1 where no agent runs
+ * @throws UserError where it may not be asked
+ */
+export async function printStatus(file: string, json: boolean): Promise<number> {
+  // Without a configuration of one's own there is still the service.
+  const sockets = agentSockets(existsSync(file) ? loadAgentConfig(file).stateDir : dirname(file))
+  for (const path of sockets) {
+    const status = await askAgent(path, { command: 'status' })
+    if (status === undefined) continue
+    const text = json ? JSON.stringify(status, null, 2) : describeStatus(status as AgentStatus)
+    process.stdout.write(`${text}\n`)
+    return 0
+  }
+  process.stderr.write(
+    `kestrel-agent: no agent runs (nobody answers on ${sockets.join(' or ')}): ` +
+      'start it with "sudo systemctl start kestrel-agent" or "kestrel-agent run"\n',
+  )
+  return 1
+}
 
 /** What `kestrel-agent status` prints. */
 export function describeStatus(status: AgentStatus): string {

@@ -7,7 +7,6 @@ import { SegmentEncoder } from '../uplink/encoder.js'
 import { Outbox } from '../uplink/outbox.js'
 import { diskSegmentStore } from '../uplink/segment-store.js'
 import { Segmenter, sampledSize } from '../uplink/segmenter.js'
-import type { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
@@ -20,7 +19,6 @@ export class UplinkModule implements Module {
   readonly name = 'uplink'
   readonly #config: AgentConfig
   readonly #student: StudentModule
-  readonly #camera: CameraModule
   readonly #publish: (message: Uint8Array) => Promise<void>
   readonly #clock: Clock
   readonly #log: Log
@@ -39,7 +37,6 @@ export class UplinkModule implements Module {
     config: AgentConfig,
     options: {
       student: StudentModule
-      camera: CameraModule
       /** Delivers an encoded message on the segment topic. */
       publish: (message: Uint8Array) => Promise<void>
       clock: Clock
@@ -48,7 +45,6 @@ export class UplinkModule implements Module {
   ) {
     this.#config = config
     this.#student = options.student
-    this.#camera = options.camera
     this.#publish = options.publish
     this.#clock = options.clock
     this.#log = options.log.child('uplink')
@@ -79,15 +75,6 @@ export class UplinkModule implements Module {
   start(): void {
     this.#encoder.start()
     const { uplink, stateDir } = this.#config
-    const size = sampledSize(this.#camera.camera, this.#student.student.input)
-    this.#segmenter = new Segmenter({
-      codec: uplink.codec,
-      uplinkKbps: uplink.kbps,
-      periodS: uplink.periodS,
-      ...size,
-      ...this.#control,
-      encode: this.#encoder.encode,
-    })
     this.#outbox = new Outbox({
       publish: this.#publish,
       store: diskSegmentStore(join(stateDir, 'outbox')),
@@ -138,8 +125,7 @@ export class UplinkModule implements Module {
 
   /** Offers a frame of the camera; takes some milliseconds for the few that are sampled. Never throws. */
   offer(frame: Frame): void {
-    const segmenter = this.#segmenter
-    if (segmenter === undefined) return
+    const segmenter = (this.#segmenter ??= this.#createSegmenter(frame.image))
     const { captureMs } = frame
     this.#lastCaptureMs = captureMs
     const { beginMs, periodS } = segmenter
@@ -151,6 +137,19 @@ export class UplinkModule implements Module {
     } catch (error) {
       this.#log.warn(`Frame ${frame.id} could not be sampled: ${messageOf(error)}`)
     }
+  }
+
+  /** With the first frame: a camera that was not there at the start has had no size before. */
+  #createSegmenter(size: { width: number; height: number }): Segmenter {
+    const { codec, kbps, periodS } = this.#config.uplink
+    return new Segmenter({
+      codec,
+      uplinkKbps: kbps,
+      periodS,
+      ...sampledSize(size, this.#student.student.input),
+      ...this.#control,
+      encode: this.#encoder.encode,
+    })
   }
 
   #flush(endMs: number): void {

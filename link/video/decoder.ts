@@ -19,6 +19,8 @@ export interface DecoderOptions {
   /** Refuse damaged data instead of guessing what it may have shown. */
   strict?: boolean
   threads?: number
+  /** Hand out each picture as soon as it is decoded. */
+  lowDelay?: boolean
   /** Of the container's stream, where there is one. */
   parameters?: CodecParameters
 }
@@ -31,7 +33,7 @@ export class Decoder {
 
   /** @throws Error when this FFmpeg has no such decoder or it does not open */
   constructor(codecId: AVCodecID, options: DecoderOptions = {}) {
-    const { maxPixels, strict = false, threads = 1, parameters } = options
+    const { maxPixels, strict = false, threads = 1, parameters, lowDelay = false } = options
     const codec = Codec.findDecoder(codecId)
     if (codec === null) throw new Error('no decoder for this kind of video')
     this.#context.allocContext3(codec)
@@ -43,6 +45,7 @@ export class Decoder {
       }
       this.#context.threadCount = threads
       if (maxPixels !== undefined) this.#context.setOption('max_pixels', String(maxPixels))
+      if (lowDelay) this.#context.setOption('flags', 'low_delay')
       if (strict) this.#context.setOption('err_detect', 'crccheck+bitstream+buffer+explode')
       check(this.#context.open2Sync(codec, null), 'The decoder does not open')
     } catch (error) {
@@ -69,6 +72,16 @@ export class Decoder {
   /** The same two off the JS thread, for a packet that came out of a container. */
   sendLater(packet: Packet | null): Promise<number> {
     return this.#context.sendPacket(packet)
+  }
+
+  /** The same for one picture's worth of bytes; nothing else is sent meanwhile. */
+  async sendBytesLater(bytes: Uint8Array): Promise<number> {
+    this.#packet.data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    try {
+      return await this.#context.sendPacket(this.#packet)
+    } finally {
+      this.#packet.unref()
+    }
   }
 
   async receiveLater(): Promise<Frame | undefined | number> {

@@ -42,13 +42,22 @@ export class Scaler {
   /** A decoded picture as packed RGB, in one pass to another size where one is given. */
   toRgb(source: Frame, width = source.width, height = source.height): RgbImage {
     describeColours(source)
-    const target = this.#convert(source, AV_PIX_FMT_RGB24, width, height)
+    return unpack(this.#convert(source, AV_PIX_FMT_RGB24, width, height))
+  }
+
+  /** A decoded picture as packed RGB at its own size, off the JS thread. One at a time; the caller keeps `source` until then. */
+  async toRgbLater(source: Frame): Promise<RgbImage> {
+    describeColours(source)
+    const { width, height } = source
+    const target = allocate(AV_PIX_FMT_RGB24, width, height)
     try {
-      const data = target.toBuffer()
-      return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
-    } finally {
+      const code = await this.#context(source, width, height).scaleFrame(target, source)
+      check(code, `Cannot convert a picture of ${width}x${height}`)
+    } catch (error) {
       target.free()
+      throw error
     }
+    return unpack(target)
   }
 
   /** A picture as the encoders take it, 4:2:0, BT.709, limited range. The caller frees it. */
@@ -68,11 +77,7 @@ export class Scaler {
   }
 
   #convert(source: Frame, format: AVPixelFormat, width: number, height: number): Frame {
-    const target = new Frame()
-    target.alloc()
-    target.width = width
-    target.height = height
-    target.format = format
+    const target = allocate(format, width, height)
     if (format === AV_PIX_FMT_YUV420P) {
       target.colorSpace = AVCOL_SPC_BT709
       target.colorRange = AVCOL_RANGE_MPEG
@@ -80,7 +85,6 @@ export class Scaler {
       target.colorTrc = AVCOL_TRC_BT709
     }
     try {
-      check(target.getBuffer(), `No memory for a picture of ${width}x${height}`)
       check(
         this.#context(source, width, height).scaleFrameSync(target, source),
         `Cannot convert a picture of ${source.width}x${source.height} to ${width}x${height}`,
@@ -111,6 +115,32 @@ function createContext(algorithm: string): SoftwareScaleContext {
   context.allocContext()
   context.setOption('sws_flags', `${algorithm}+${CHROMA}`)
   return context
+}
+
+function allocate(format: AVPixelFormat, width: number, height: number): Frame {
+  const frame = new Frame()
+  frame.alloc()
+  frame.width = width
+  frame.height = height
+  frame.format = format
+  try {
+    check(frame.getBuffer(), `No memory for a picture of ${width}x${height}`)
+  } catch (error) {
+    frame.free()
+    throw error
+  }
+  return frame
+}
+
+/** The pixels of an RGB frame, which is freed. */
+function unpack(frame: Frame): RgbImage {
+  try {
+    const { width, height } = frame
+    const data = frame.toBuffer()
+    return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
+  } finally {
+    frame.free()
+  }
 }
 
 function rgbFrame(image: RgbImage): Frame {

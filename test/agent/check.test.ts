@@ -56,7 +56,7 @@ t.test(
     t.notMatch(check.output(), /\n\s+at /, 'no stack trace')
     const { config, student, camera, ...rest } = rows(check.output())
     t.match(config, { works: false, text: /There is no .*agent\.yaml: copy/ })
-    t.match(student, { works: false, text: /student\.onnx/ })
+    t.match(student, { works: false, text: /There is no student .*student\.onnx: set student/ })
     t.match(camera, { works: existsSync('/dev/video0'), text: /\/dev\/video0/ })
     t.same(Object.keys(rest), ['broker', 'disk', 'board'])
   },
