@@ -11,11 +11,16 @@ const benches: Record<string, { entry: string; what: string }> = {
     what: 'camera to label through the agent next to bare session.run, and near swaps of weights',
   },
   codec: { entry: 'benchCodec', what: 'bytes of weight updates next to their entropy' },
+  'mavlink-fuzz': { entry: 'benchMavlinkFuzz', what: 'a million MAVLink packets, most of them bad' },
+  flight: {
+    entry: 'benchFlight',
+    what: 'a simulated flight over a serial line or UDP, with a ground station that sends updates',
+  },
   render: { entry: 'benchRender', what: 'a frame of the simulated camera on one core' },
 }
 
 function help(): string {
-  const lines = Object.entries(benches).map(([name, { what }]) => `  ${name.padEnd(10)} ${what}`)
+  const lines = Object.entries(benches).map(([name, { what }]) => `  ${name.padEnd(12)} ${what}`)
   return [
     'npm run bench -- NAME [options]',
     '',

@@ -18,8 +18,10 @@ export {
   newMessageId,
   type Payload,
   type PayloadInit,
+  type PoseInit,
   type RefusalReason,
   SCHEMA_VERSION,
+  type VehicleInit,
 } from './messages.js'
 export { connectMqtt, type MqttOptions } from './mqtt.js'
 export * from './proto/kestrel_pb.js'

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { type Clock, messageOf } from '@kestrel/runtime'
-import { type Envelope, EnvelopeSchema } from './proto/kestrel_pb.js'
+import { type Envelope, EnvelopeSchema, type PoseSchema, type VehicleSchema } from './proto/kestrel_pb.js'
 
 /** The version of link/proto/kestrel.proto that this code speaks. */
 export const SCHEMA_VERSION = 1
@@ -15,6 +15,10 @@ export type PayloadInit = Extract<
   NonNullable<MessageInitShape<typeof EnvelopeSchema>['payload']>,
   { case: string }
 >
+
+/** What makes a `Pose` and a `Vehicle`. */
+export type PoseInit = MessageInitShape<typeof PoseSchema>
+export type VehicleInit = MessageInitShape<typeof VehicleSchema>
 
 /** The payload of a decoded envelope; `decodeEnvelope` never returns one without. */
 export type Payload = Extract<Envelope['payload'], { case: string }>

@@ -1,6 +1,7 @@
 export { type Autopilot, type AutopilotOptions, startAutopilot } from './autopilot/autopilot.js'
-export { FrameReader } from './autopilot/frames.js'
 export { fromGeodetic, type Home, homeSchema, toGeodetic } from './autopilot/geodesy.js'
+export { HostileLine } from './autopilot/hostile-line.js'
+export { type SerialCable, serialCable } from './autopilot/serial-cable.js'
 export { keepDrawnFrames } from './camera/drawn-frames.js'
 export { RenderThread } from './camera/render-thread.js'
 export { SimCamera } from './camera/sim-camera.js'

@@ -5,8 +5,8 @@ import { SystemFiles } from './system-files.js'
 import { readThermal, type ThermalReading } from './thermal.js'
 import { type Throttling, ThrottlingMeter } from './throttling.js'
 
-/** How the companion computer does; ONBOARD_COMPUTER_STATUS (390) and the telemetry are filled from it. */
-export interface BoardReadings {
+/** How the companion computer does. */
+export interface BoardState {
   uptimeMs: number
   cpu: CpuReading
   memory: MemoryReading
@@ -36,7 +36,7 @@ export class Board {
   }
 
   /** @param nowMs any clock that rises; shares of CPU time are those since the last call */
-  read(nowMs: number): BoardReadings {
+  read(nowMs: number): BoardState {
     return {
       uptimeMs: 1000 * Number(this.#files.text('/proc/uptime')?.match(/^\d+(\.\d+)?/)?.[0] ?? 0),
       cpu: this.#cpu.read(nowMs),

@@ -1,4 +1,4 @@
-import type { BoardReadings } from './board.js'
+import type { BoardState } from './board.js'
 
 /** Ceilings that the frame rate keeps the board below. */
 export interface Ceilings {
@@ -26,7 +26,7 @@ const BELOW_PASSIVE_C = 3
 const USUAL_CEILING_C = 85
 
 /** Compares what the board says with the ceilings. */
-export function strainOf(readings: BoardReadings, ceilings: Ceilings): Strain {
+export function strainOf(readings: BoardState, ceilings: Ceilings): Strain {
   const { cpu, memory, thermal, throttling } = readings
   const over: string[] = []
   let calm = true

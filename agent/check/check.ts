@@ -4,9 +4,15 @@ import { type AgentConfig, loadAgentConfig, parseAgentConfig } from '../service/
 import { checkBoard, checkDisk } from './board.js'
 import { checkBroker, checkCamera, checkStudent, runningAgent } from './flight.js'
 import { type Check, type Row, rowOf } from './row.js'
+import { checkVehicle } from './vehicle.js'
 
 /** What is looked at where there is no usable configuration. */
-const leastConfig = { drone: 'kestrel-1', student: 'student.onnx', camera: { source: '/dev/video0' } }
+const leastConfig = {
+  drone: 'kestrel-1',
+  student: 'student.onnx',
+  camera: { source: '/dev/video0' },
+  vehicle: { endpoint: 'serial:/dev/serial0:921600' },
+}
 
 /**
  * Tries every part that a flight needs, one after the other; one that fails does not hide the next.
@@ -46,6 +52,7 @@ export async function checkAll(
     { part: 'student', run: () => checkStudent(used) },
     { part: 'camera', run: () => checkCamera(used, running) },
     { part: 'broker', run: () => checkBroker(used) },
+    { part: 'vehicle', run: () => checkVehicle(used, running) },
     { part: 'disk', run: () => checkDisk(used) },
     { part: 'board', run: () => checkBoard(used, options) },
   ]

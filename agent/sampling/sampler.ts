@@ -32,6 +32,11 @@ export class Sampler {
     if (this.#dueMs !== undefined) this.#dueMs = this.#sampledMs + periodMs
   }
 
+  /** The next frame is due at once, or `leastMs` after the last one chosen: something happens that the usual rate would miss. */
+  hasten(leastMs: number): void {
+    if (this.#dueMs !== undefined) this.#dueMs = Math.min(this.#dueMs, this.#sampledMs + leastMs)
+  }
+
   /**
    * Offers the next frame. Capture times ascend; where the clock was set back, time goes on as if one usual frame had passed.
    *

@@ -1,5 +1,6 @@
 import { connectMqtt } from '@kestrel/link'
 import { type Clock, type Log, RealClock } from '@kestrel/runtime'
+import type { Frame } from '../camera/camera.js'
 import { BoardModule } from './board-module.js'
 import { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
@@ -12,6 +13,7 @@ import { StatusModule } from './status-module.js'
 import { StudentModule } from './student-module.js'
 import { SystemdModule, watchdogMs } from './systemd-module.js'
 import { UplinkModule } from './uplink-module.js'
+import { VehicleModule } from './vehicle-module.js'
 
 export interface RunningAgent {
   /** Resolves when the source has ended, or after `stop`; rejects when the student is gone. */
@@ -39,10 +41,17 @@ export async function startAgent(
   const tools = { clock, log }
   const student = new StudentModule(config, tools)
   const camera = new CameraModule(config, tools)
-  const link: LinkModule = new LinkModule(config, { student, uplink: () => uplink, connect, ...tools })
+  const link: LinkModule = new LinkModule(config, {
+    student,
+    uplink: () => uplink,
+    connect,
+    takesUpdates: () => vehicle?.learning ?? true,
+    ...tools,
+  })
   const uplink = new UplinkModule(config, {
     student,
     publish: message => link.publishSegment(message),
+    poseAt: captureMs => vehicle?.poseAt(captureMs),
     ...tools,
   })
   const board: BoardModule = new BoardModule(config, {
@@ -58,20 +67,44 @@ export async function startAgent(
     status: () => status.line(),
     clock,
   })
+  const onFrame = (frame: Frame) => {
+    vehicle?.see(frame)
+    uplink.offer(frame)
+  }
   const flight: FlightModule = new FlightModule(config, {
     student,
     camera,
     take: frame => board.take(frame),
-    onFrame: frame => uplink.offer(frame),
+    onFrame,
     onLabels: () => systemd.labelled(),
     onWait: () => systemd.waiting(camera.camera.trouble),
     clock,
   })
-  const parts = { student, camera, link, uplink, flight, board }
-  const status: StatusModule = new StatusModule(config, parts, tools)
-  const report = new ReportModule(parts, tools)
+  const parts = { student, camera, link, uplink, flight }
+  const vehicle =
+    config.vehicle &&
+    new VehicleModule(config.vehicle, {
+      ...parts,
+      board: { read: () => board.computerStatus() },
+      stateDir: config.stateDir,
+      ...tools,
+    })
+  const all = { ...parts, board, vehicle }
+  const status: StatusModule = new StatusModule(config, all, tools)
+  const report = new ReportModule(all, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
-  const modules = [status, student, camera, link, report, uplink, board, flight, systemd]
+  const modules = [
+    status,
+    student,
+    camera,
+    ...(vehicle ? [vehicle] : []),
+    link,
+    report,
+    uplink,
+    board,
+    flight,
+    systemd,
+  ]
   const stop = await startModules(modules, log)
   return { finished: flight.finished, stop }
 }

@@ -1,10 +1,11 @@
 import type { Clock, Log } from '@kestrel/runtime'
-import { Board, type BoardReadings } from '../board/board.js'
+import { Board, type BoardState } from '../board/board.js'
 import { outboxAllowance } from '../board/disk.js'
 import { Governor } from '../board/governor.js'
 import { strainOf } from '../board/strain.js'
 import type { Frame } from '../camera/camera.js'
 import { Sampler } from '../sampling/sampler.js'
+import type { BoardStatus } from '../vehicle/board.js'
 import type { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
@@ -27,7 +28,7 @@ export class BoardModule implements Module {
   #governor: Governor | undefined
   #limiter: Sampler | undefined
   #running: Promise<void> | undefined
-  #readings: BoardReadings | undefined
+  #readings: BoardState | undefined
   #reasons: string[] = []
   #diskFull = false
   #skipped = 0
@@ -59,7 +60,7 @@ export class BoardModule implements Module {
   }
 
   /** The newest readings; undefined before the first. */
-  get readings(): BoardReadings | undefined {
+  get readings(): BoardState | undefined {
     return this.#readings
   }
 
@@ -81,6 +82,25 @@ export class BoardModule implements Module {
   /** Frames let go to spare the board. */
   get skipped(): number {
     return this.#skipped
+  }
+
+  /** For ONBOARD_COMPUTER_STATUS; undefined before the first reading. */
+  computerStatus(): BoardStatus | undefined {
+    if (this.#readings === undefined) return undefined
+    const { cpu, memory, thermal, throttling, disk } = this.#readings
+    const MiB = 1 << 20
+    return {
+      cpuPercent: cpu.cores.map(share => 100 * share),
+      coreC: thermal.zonesC,
+      ramUsedMiB: memory.usedBytes / MiB,
+      ramTotalMiB: memory.totalBytes / MiB,
+      diskUsedMiB: disk && (disk.totalBytes - disk.freeBytes) / MiB,
+      diskTotalMiB: disk && disk.totalBytes / MiB,
+      undervoltage: throttling.underVoltage,
+      cpuThrottled: throttling.cpuThrottled,
+      thermallyThrottled: throttling.thermalThrottled,
+      diskFull: this.#diskFull,
+    }
   }
 
   /** For the ground; undefined before the first reading. */
@@ -152,7 +172,7 @@ export class BoardModule implements Module {
     this.#keepDisk(readings)
   }
 
-  #keepDisk({ disk }: BoardReadings): void {
+  #keepDisk({ disk }: BoardState): void {
     if (disk === undefined) return
     const { maxStateMB, minFreeMB } = this.#config.resources
     const allowance = outboxAllowance(disk, {

@@ -47,7 +47,7 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to m
     .addHelpText(
       'after',
       `
-Tries configuration, student, camera, broker, disk and board, one line each. Takes some seconds; an agent that runs is not disturbed.
+Tries configuration, student, camera, broker, vehicle, disk and board, one line each. Takes some seconds; an agent that runs is not disturbed.
 Exit code 0: all of it works; 1: some does not.`,
     )
     .action(async ({ config }: { config: string }) => {

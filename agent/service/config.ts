@@ -3,6 +3,7 @@ import { checkDroneName, pixelFormats } from '@kestrel/link'
 import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
 import { z } from 'zod'
 import { isPath } from '../camera/address.js'
+import { resolveVehiclePaths, vehicleSchema } from './vehicle-config.js'
 
 const rate = z.number().positive().max(1000)
 
@@ -142,6 +143,7 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('what the board may be asked to bear; frames are let go before anything else suffers'),
+  vehicle: vehicleSchema,
 })
 
 export type AgentConfig = z.infer<typeof agentSchema>
@@ -165,6 +167,7 @@ function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
     ...config,
     student: resolve(folder, config.student),
     stateDir: resolve(folder, config.stateDir),
+    vehicle: resolveVehiclePaths(config.vehicle, folder),
     camera: {
       ...config.camera,
       source: isPath(config.camera.source) ? resolve(folder, config.camera.source) : config.camera.source,

@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf'
 import {
   type Connection,
   Deduplicator,
@@ -9,6 +10,7 @@ import {
   topic,
   type Update,
   type UpdateResult,
+  UpdateResultSchema,
   type What,
   type Will,
 } from '@kestrel/link'
@@ -35,6 +37,7 @@ export class LinkModule implements Module {
   readonly #student: StudentModule
   readonly #uplink: () => UplinkModule
   readonly #connect: Connect
+  readonly #takesUpdates: () => boolean
   readonly #clock: Clock
   readonly #log: Log
   readonly #deduplicator = new Deduplicator()
@@ -52,6 +55,8 @@ export class LinkModule implements Module {
       /** Called once frames can come; uplink and link know each other. */
       uplink: () => UplinkModule
       connect: Connect
+      /** False while the pilot wants the weights to stay as they are. */
+      takesUpdates?: () => boolean
       clock: Clock
       log: Log
     },
@@ -60,6 +65,7 @@ export class LinkModule implements Module {
     this.#student = options.student
     this.#uplink = options.uplink
     this.#connect = options.connect
+    this.#takesUpdates = options.takesUpdates ?? (() => true)
     this.#clock = options.clock
     this.#log = options.log.child('link')
   }
@@ -150,6 +156,14 @@ export class LinkModule implements Module {
       return
     }
     if (data === undefined) return
+    if (!this.#takesUpdates()) {
+      const { version: modelVersion, digest: modelDigest } = this.#student.applier
+      const detail = 'the pilot has paused learning'
+      const { version } = update
+      const refusal = { version, applied: false, reason: 'paused', detail, modelVersion, modelDigest }
+      await this.#answer(create(UpdateResultSchema, refusal))
+      return
+    }
     if (this.#waitingUpdates >= MAX_WAITING_UPDATES) {
       this.#log.warn(
         `Update ${update.version} was dropped: ${this.#waitingUpdates} others wait to be applied`,

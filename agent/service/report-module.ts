@@ -6,6 +6,7 @@ import type { LinkModule } from './link-module.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
 import type { UplinkModule } from './uplink-module.js'
+import type { VehicleModule } from './vehicle-module.js'
 
 const TELEMETRY_MS = 1000
 const LINE_MS = 10_000
@@ -17,6 +18,7 @@ export interface ReportParts {
   uplink: UplinkModule
   flight: FlightModule
   board: BoardModule
+  vehicle?: VehicleModule
 }
 
 /** Says how the flight goes: telemetry every second, a line in the log every ten, and a summary at the end. */
@@ -64,7 +66,7 @@ export class ReportModule implements Module {
   }
 
   #telemetry(): void {
-    const { flight, camera, student, uplink, link, board } = this.#parts
+    const { flight, camera, student, uplink, link, board, vehicle } = this.#parts
     const { fps, p50Ms, p99Ms } = flight.summary()
     const value = {
       timeUs: BigInt(Math.round(this.#clock.nowMs() * 1000)),
@@ -78,6 +80,7 @@ export class ReportModule implements Module {
       samplingFps: uplink.samplingFps,
       modelVersion: student.applier.version,
       board: board.telemetry(),
+      vehicle: vehicle?.telemetry(),
     }
     // What nobody hears is not sent, nor counted as traffic.
     if (link.up) void link.send('telemetry', { case: 'telemetry', value })

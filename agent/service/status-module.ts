@@ -8,6 +8,7 @@ import { type LinkModule, VERSION } from './link-module.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
 import type { UplinkModule } from './uplink-module.js'
+import type { VehicleModule } from './vehicle-module.js'
 
 /** How the agent does, as `kestrel-agent status --json` prints it. */
 export interface AgentStatus {
@@ -19,6 +20,7 @@ export interface AgentStatus {
   model: { student: string; version: number }
   link: { broker: string; up: boolean }
   uplink: { samplingFps: number; waiting: number; sent: number; dropped: number }
+  vehicle?: { connected: boolean; kind: string; armed: boolean; mode: string }
   board?: {
     model: string
     /** Shares, 0..1. */
@@ -45,6 +47,7 @@ export interface StatusParts {
   uplink: UplinkModule
   flight: FlightModule
   board: BoardModule
+  vehicle?: VehicleModule
 }
 
 /** Answers on the control socket. */
@@ -111,8 +114,16 @@ export class StatusModule implements Module {
         sent: uplink.sent,
         dropped: uplink.dropped,
       },
+      vehicle: this.#vehicle(),
       board: this.#board(),
     }
+  }
+
+  #vehicle(): AgentStatus['vehicle'] {
+    const known = this.#parts.vehicle?.telemetry()
+    if (known === undefined) return undefined
+    const { connected = false, kind = '', armed = false, mode = '' } = known
+    return { connected, kind, armed, mode }
   }
 
   #board(): AgentStatus['board'] {

@@ -29,7 +29,7 @@ export async function printStatus(file: string, json: boolean): Promise<number> 
 
 /** What `kestrel-agent status` prints. */
 export function describeStatus(status: AgentStatus): string {
-  const { flight, camera, model, link, uplink, board } = status
+  const { flight, camera, model, link, uplink, board, vehicle } = status
   const lines: [string, string][] = [
     ['Drone', `${status.drone}, ${status.software}, up ${duration(status.upS)}`],
     ['Camera', camera.trouble ?? camera.description],
@@ -44,6 +44,7 @@ export function describeStatus(status: AgentStatus): string {
       `${link.up ? 'up' : 'down'}, ${link.broker}; sampling ${uplink.samplingFps.toFixed(2)} frames/s, ` +
         `${uplink.waiting} segments wait, ${uplink.sent} sent, ${uplink.dropped} dropped`,
     ],
+    ['Vehicle', describeVehicle(vehicle)],
     ['Board', describeBoard(board)],
   ]
   if (board?.limitFps !== undefined) {
@@ -53,6 +54,12 @@ export function describeStatus(status: AgentStatus): string {
     ])
   }
   return lines.map(([name, text]) => `${name.padEnd(7)} ${text}`).join('\n')
+}
+
+function describeVehicle(vehicle: AgentStatus['vehicle']): string {
+  if (vehicle === undefined) return 'none in the configuration'
+  if (!vehicle.connected) return 'no autopilot is heard'
+  return `${vehicle.kind}, ${vehicle.mode}, ${vehicle.armed ? 'armed' : 'disarmed'}`
 }
 
 function describeBoard(board: AgentStatus['board']): string {

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import { type Control, encodeEnvelope } from '@kestrel/link'
+import { type Control, encodeEnvelope, type PoseInit } from '@kestrel/link'
 import { type Clock, type Log, messageOf } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { Sampler } from '../sampling/sampler.js'
+import { UplinkBudget } from '../uplink/budget.js'
 import { SegmentEncoder } from '../uplink/encoder.js'
 import { Outbox } from '../uplink/outbox.js'
 import { diskSegmentStore } from '../uplink/segment-store.js'
@@ -24,9 +25,17 @@ export class UplinkModule implements Module {
   readonly #log: Log
   readonly #sampler: Sampler
   readonly #encoder = new SegmentEncoder()
+  readonly #poseAt: ((captureMs: number) => PoseInit | undefined) | undefined
+  /** What the radio bears. */
+  readonly budget = new UplinkBudget()
+  /** Why nothing is sampled. */
+  readonly #holds = new Set<string>()
+  #limits: { minFps: number; maxFps: number }
+  #askedFps: number
+  /** Counts up when the link goes down: what was on its way then took as long as the outage. */
+  #outages = 0
   /** What the ground asked for last. */
   #control: { uplinkKbps?: number; periodS?: number } = {}
-  #paused = false
   #up = false
   #segmenter: Segmenter | undefined
   #outbox: Outbox | undefined
@@ -39,6 +48,8 @@ export class UplinkModule implements Module {
       student: StudentModule
       /** Delivers an encoded message on the segment topic. */
       publish: (message: Uint8Array) => Promise<void>
+      /** Where the vehicle was at a moment. */
+      poseAt?: (captureMs: number) => PoseInit | undefined
       clock: Clock
       log: Log
     },
@@ -46,9 +57,42 @@ export class UplinkModule implements Module {
     this.#config = config
     this.#student = options.student
     this.#publish = options.publish
+    this.#poseAt = options.poseAt
     this.#clock = options.clock
     this.#log = options.log.child('uplink')
     this.#sampler = new Sampler({ fps: config.sampling.fps })
+    this.#askedFps = config.sampling.fps
+    const { minFps, maxFps } = config.sampling
+    this.#limits = { minFps, maxFps }
+  }
+
+  /** Frames/s between which the rate stays whatever the ground asks for. */
+  get limits(): { minFps: number; maxFps: number } {
+    return this.#limits
+  }
+
+  set limits(limits: { minFps: number; maxFps: number }) {
+    this.#limits = limits
+    this.#setRate()
+  }
+
+  get held(): boolean {
+    return this.#holds.size > 0
+  }
+
+  /** Stops sampling for a reason, or no longer for that one. @param why such as `paused by the ground` */
+  hold(why: string, on: boolean): void {
+    if (this.#holds.has(why) === on) return
+    if (on) this.#holds.add(why)
+    else this.#holds.delete(why)
+    const others = [...this.#holds].filter(other => other !== why)
+    if (others.length > 0) return
+    this.#log.info(on ? `Sampling stops: ${why}` : `Sampling goes on: no longer ${why}`)
+  }
+
+  /** Samples at once, and as often as the limit allows for as long as this is called. */
+  hasten(): void {
+    this.#sampler.hasten(1000 / this.#limits.maxFps)
   }
 
   get samplingFps(): number {
@@ -76,7 +120,7 @@ export class UplinkModule implements Module {
     this.#encoder.start()
     const { uplink, stateDir } = this.#config
     this.#outbox = new Outbox({
-      publish: this.#publish,
+      publish: message => this.#deliver(message),
       store: diskSegmentStore(join(stateDir, 'outbox')),
       maxSegments: uplink.maxSegments,
       maxBytes: uplink.maxMB * 1e6,
@@ -103,6 +147,7 @@ export class UplinkModule implements Module {
   }
 
   setUp(up: boolean): void {
+    if (!up) this.#outages += 1
     this.#up = up
     this.#outbox?.setUp(up)
   }
@@ -114,12 +159,11 @@ export class UplinkModule implements Module {
 
   /** What the ground asks for; zero means no opinion. */
   control({ samplingFps, updatePeriodS, uplinkKbps, paused }: Control): void {
-    const { minFps, maxFps } = this.#config.sampling
-    if (samplingFps > 0) this.#sampler.setRate(Math.min(maxFps, Math.max(minFps, samplingFps)))
+    if (samplingFps > 0) this.#askedFps = samplingFps
+    this.#setRate()
     if (updatePeriodS > 0) this.#control.periodS = Math.min(600, Math.max(0.5, updatePeriodS))
     if (uplinkKbps > 0) this.#control.uplinkKbps = Math.min(100_000, uplinkKbps)
-    if (paused !== this.#paused) this.#log.info(paused ? 'The ground paused sampling' : 'Sampling goes on')
-    this.#paused = paused
+    this.hold('paused by the ground', paused)
     this.#segmenter?.configure(this.#control)
   }
 
@@ -131,7 +175,7 @@ export class UplinkModule implements Module {
     const { beginMs, periodS } = segmenter
     // While the encoder is busy the window stays open: late segments rather than a queue of raw frames.
     if (beginMs !== undefined && captureMs >= beginMs + periodS * 1000) this.#flush(captureMs)
-    if (this.#paused || !this.#sampler.offer(captureMs)) return
+    if (this.held || !this.#sampler.offer(captureMs)) return
     try {
       segmenter.add(frame)
     } catch (error) {
@@ -149,7 +193,22 @@ export class UplinkModule implements Module {
       ...sampledSize(size, this.#student.student.input),
       ...this.#control,
       encode: this.#encoder.encode,
+      poseAt: this.#poseAt,
     })
+  }
+
+  #setRate(): void {
+    const { minFps, maxFps } = this.#limits
+    this.#sampler.setRate(Math.min(maxFps, Math.max(minFps, this.#askedFps)))
+  }
+
+  async #deliver(message: Uint8Array): Promise<void> {
+    const beganMs = this.#clock.nowMs()
+    const outages = this.#outages
+    await this.#publish(message)
+    if (outages !== this.#outages) return
+    const periodS = this.#segmenter?.periodS ?? this.#config.uplink.periodS
+    this.budget.delivered(message.length, this.#clock.nowMs() - beganMs, periodS * 1000)
   }
 
   #flush(endMs: number): void {
@@ -161,6 +220,8 @@ export class UplinkModule implements Module {
 
   async #encode(endMs: number): Promise<void> {
     try {
+      const wanted = this.#control.uplinkKbps ?? this.#config.uplink.kbps
+      this.#segmenter?.configure({ uplinkKbps: this.budget.bound(wanted, this.#clock.nowMs()) })
       const segment = await this.#segmenter?.flush(endMs, this.#student.applier.version)
       if (segment === undefined) return
       this.#log.debug(

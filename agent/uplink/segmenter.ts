@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { encodeSegment, Scaler, type Segment, SegmentSchema, VideoCodec } from '@kestrel/link'
+import { encodeSegment, type PoseInit, Scaler, type Segment, SegmentSchema, VideoCodec } from '@kestrel/link'
 import type { RgbImage } from '@kestrel/models'
 import type { Frame } from '../camera/camera.js'
 import type { SegmentCodec, SegmentEncode } from './encoding.js'
@@ -17,6 +17,8 @@ export interface SegmenterOptions {
   maxFrames?: number
   /** In-process encoding unless given. */
   encode?: SegmentEncode
+  /** Where the vehicle was at a moment (Clock, ms); asked once the segment is encoded, when later messages have come. */
+  poseAt?: (captureMs: number) => PoseInit | undefined
 }
 
 const codecs: Record<SegmentCodec, VideoCodec> = {
@@ -55,12 +57,12 @@ export class Segmenter {
   #dropped = 0
 
   constructor(options: SegmenterOptions) {
-    const { width, height, maxFrames = 120, encode = encodeSegment } = options
+    const { width, height, maxFrames = 120, encode = encodeSegment, poseAt = () => undefined } = options
     if (width % 2 !== 0 || height % 2 !== 0) {
       throw new RangeError(`Segments of ${width}x${height}: both sides must be even`)
     }
     const most = Math.max(1, Math.min(maxFrames, Math.floor(MAX_PIXELS / (width * height))))
-    this.#options = { ...options, maxFrames: most, encode }
+    this.#options = { ...options, maxFrames: most, encode, poseAt }
   }
 
   /** Frames that wait for the next segment. */
@@ -110,7 +112,7 @@ export class Segmenter {
    * @returns undefined when no frame was sampled
    */
   async flush(endMs: number, modelVersion = 0): Promise<Segment | undefined> {
-    const { codec, uplinkKbps, periodS, width, height, encode } = this.#options
+    const { codec, uplinkKbps, periodS, width, height, encode, poseAt } = this.#options
     const beginMs = this.#beginMs ?? endMs
     const held = this.#held
     this.#held = []
@@ -135,6 +137,7 @@ export class Segmenter {
         frameId: BigInt(frame.id),
         captureUs: microseconds(frame.captureMs),
         sourceIndex: BigInt(frame.sourceIndex),
+        pose: poseAt(frame.captureMs),
       })),
     })
   }

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { FrameReader } from '@kestrel/simulator'
+import { FrameReader } from '@kestrel/link/mavlink'
 
 const modes: Record<number, string> = {
   0: 'STABILIZE',

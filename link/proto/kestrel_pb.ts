@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIqkBCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDCKDAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIgCgVib2FyZBgeIAEoCzIRLmtlc3RyZWwudjEuQm9hcmQirAIKBUJvYXJkEg0KBW1vZGVsGAEgASgJEgsKA2NwdRgCIAEoAhIOCgZtZW1vcnkYAyABKAISGgoNdGVtcGVyYXR1cmVfYxgEIAEoAkgAiAEBEhUKDXVuZGVyX3ZvbHRhZ2UYBSABKAgSFQoNY3B1X3Rocm90dGxlZBgGIAEoCBIZChF0aGVybWFsX3Rocm90dGxlZBgHIAEoCBIRCglkaXNrX2Z1bGwYCCABKAgSFwoPZGlza19mcmVlX2J5dGVzGAkgASgEEhMKC3N0YXRlX2J5dGVzGAogASgEEhEKCWxpbWl0X2ZwcxgLIAEoAhIUCgxsaW1pdF9yZWFzb24YDCABKAkSFgoOZnJhbWVzX3NraXBwZWQYDSABKARCEAoOX3RlbXBlcmF0dXJlX2MiSgoMU2FtcGxlZEZyYW1lEhAKCGZyYW1lX2lkGAEgASgEEhIKCmNhcHR1cmVfdXMYAiABKAMSFAoMc291cmNlX2luZGV4GAMgASgEItMBCgdTZWdtZW50EhAKCHNlcXVlbmNlGAEgASgEEiUKBWNvZGVjGAIgASgOMhYua2VzdHJlbC52MS5WaWRlb0NvZGVjEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRIoCgZmcmFtZXMYBSADKAsyGC5rZXN0cmVsLnYxLlNhbXBsZWRGcmFtZRINCgV2aWRlbxgGIAEoDBIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhAKCGJlZ2luX3VzGAggASgDEg4KBmVuZF91cxgJIAEoAyJaCgZVcGRhdGUSFAoMYmFzZV92ZXJzaW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEcGFydBgDIAEoDRINCgVwYXJ0cxgEIAEoDRIMCgRkYXRhGAUgASgMIo8BCgxVcGRhdGVSZXN1bHQSDwoHdmVyc2lvbhgBIAEoDRIPCgdhcHBsaWVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIOCgZkZXRhaWwYBCABKAkSFQoNbW9kZWxfdmVyc2lvbhgFIAEoDRIUCgxtb2RlbF9kaWdlc3QYBiABKAwSEAoIYXBwbHlfbXMYByABKAIiXQoHQ29udHJvbBIUCgxzYW1wbGluZ19mcHMYASABKAISFwoPdXBkYXRlX3BlcmlvZF9zGAIgASgCEhMKC3VwbGlua19rYnBzGAMgASgCEg4KBnBhdXNlZBgEIAEoCCJFCgZSZXN5bmMSFQoNbW9kZWxfdmVyc2lvbhgBIAEoDRIUCgxtb2RlbF9kaWdlc3QYAiABKAwSDgoGcmVhc29uGAMgASgJKmoKClZpZGVvQ29kZWMSGwoXVklERU9fQ09ERUNfVU5TUEVDSUZJRUQQABIUChBWSURFT19DT0RFQ19IMjY0EAESFAoQVklERU9fQ09ERUNfSEVWQxACEhMKD1ZJREVPX0NPREVDX0FWMRADYgZwcm90bzM");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIqkBCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDCKpAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZCKsAgoFQm9hcmQSDQoFbW9kZWwYASABKAkSCwoDY3B1GAIgASgCEg4KBm1lbW9yeRgDIAEoAhIaCg10ZW1wZXJhdHVyZV9jGAQgASgCSACIAQESFQoNdW5kZXJfdm9sdGFnZRgFIAEoCBIVCg1jcHVfdGhyb3R0bGVkGAYgASgIEhkKEXRoZXJtYWxfdGhyb3R0bGVkGAcgASgIEhEKCWRpc2tfZnVsbBgIIAEoCBIXCg9kaXNrX2ZyZWVfYnl0ZXMYCSABKAQSEwoLc3RhdGVfYnl0ZXMYCiABKAQSEQoJbGltaXRfZnBzGAsgASgCEhQKDGxpbWl0X3JlYXNvbhgMIAEoCRIWCg5mcmFtZXNfc2tpcHBlZBgNIAEoBEIQCg5fdGVtcGVyYXR1cmVfYyKjAgoEUG9zZRIUCgxsYXRpdHVkZV9kZWcYASABKAESFQoNbG9uZ2l0dWRlX2RlZxgCIAEoARISCgphbHRpdHVkZV9tGAMgASgCEhAKCGhlaWdodF9tGAQgASgCEhUKCHJvbGxfcmFkGAUgASgCSACIAQESFgoJcGl0Y2hfcmFkGAYgASgCSAGIAQESFAoHeWF3X3JhZBgHIAEoAkgCiAEBEhEKCW5vcnRoX21wcxgIIAEoAhIQCghlYXN0X21wcxgJIAEoAhIQCghkb3duX21wcxgKIAEoAhIRCglzcGVlZF9tcHMYCyABKAISEgoKcG9zaXRpb25lZBgMIAEoCEILCglfcm9sbF9yYWRCDAoKX3BpdGNoX3JhZEIKCghfeWF3X3JhZCKXAwoHVmVoaWNsZRIRCgljb25uZWN0ZWQYASABKAgSEQoJc3lzdGVtX2lkGAIgASgNEgwKBGtpbmQYAyABKAkSDQoFYXJtZWQYBCABKAgSDAoEbW9kZRgFIAEoCRIUCgxsYW5kZWRfc3RhdGUYBiABKA0SHgoEcG9zZRgHIAEoCzIQLmtlc3RyZWwudjEuUG9zZRIWCgliYXR0ZXJ5X3YYCCABKAJIAIgBARIWCgliYXR0ZXJ5X2EYCSABKAJIAYgBARIcCg9iYXR0ZXJ5X3BlcmNlbnQYCiABKAJIAogBARIPCgdncHNfZml4GAsgASgNEhIKCnNhdGVsbGl0ZXMYDCABKA0SGQoMYWlyc3BlZWRfbXBzGA0gASgCSAOIAQESDwoHcmVmdXNlZBgOIAEoBBIOCgZmcmFtZXMYDyABKAQSFQoNZnJhbWVzX3RhZ2dlZBgQIAEoBEIMCgpfYmF0dGVyeV92QgwKCl9iYXR0ZXJ5X2FCEgoQX2JhdHRlcnlfcGVyY2VudEIPCg1fYWlyc3BlZWRfbXBzImoKDFNhbXBsZWRGcmFtZRIQCghmcmFtZV9pZBgBIAEoBBISCgpjYXB0dXJlX3VzGAIgASgDEhQKDHNvdXJjZV9pbmRleBgDIAEoBBIeCgRwb3NlGAogASgLMhAua2VzdHJlbC52MS5Qb3NlItMBCgdTZWdtZW50EhAKCHNlcXVlbmNlGAEgASgEEiUKBWNvZGVjGAIgASgOMhYua2VzdHJlbC52MS5WaWRlb0NvZGVjEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRIoCgZmcmFtZXMYBSADKAsyGC5rZXN0cmVsLnYxLlNhbXBsZWRGcmFtZRINCgV2aWRlbxgGIAEoDBIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhAKCGJlZ2luX3VzGAggASgDEg4KBmVuZF91cxgJIAEoAyJaCgZVcGRhdGUSFAoMYmFzZV92ZXJzaW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEcGFydBgDIAEoDRINCgVwYXJ0cxgEIAEoDRIMCgRkYXRhGAUgASgMIo8BCgxVcGRhdGVSZXN1bHQSDwoHdmVyc2lvbhgBIAEoDRIPCgdhcHBsaWVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIOCgZkZXRhaWwYBCABKAkSFQoNbW9kZWxfdmVyc2lvbhgFIAEoDRIUCgxtb2RlbF9kaWdlc3QYBiABKAwSEAoIYXBwbHlfbXMYByABKAIiXQoHQ29udHJvbBIUCgxzYW1wbGluZ19mcHMYASABKAISFwoPdXBkYXRlX3BlcmlvZF9zGAIgASgCEhMKC3VwbGlua19rYnBzGAMgASgCEg4KBnBhdXNlZBgEIAEoCCJFCgZSZXN5bmMSFQoNbW9kZWxfdmVyc2lvbhgBIAEoDRIUCgxtb2RlbF9kaWdlc3QYAiABKAwSDgoGcmVhc29uGAMgASgJKmoKClZpZGVvQ29kZWMSGwoXVklERU9fQ09ERUNfVU5TUEVDSUZJRUQQABIUChBWSURFT19DT0RFQ19IMjY0EAESFAoQVklERU9fQ09ERUNfSEVWQxACEhMKD1ZJREVPX0NPREVDX0FWMRADYgZwcm90bzM");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -209,6 +209,13 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
   modelVersion: number;
 
   /**
+   * Where there is an autopilot.
+   *
+   * @generated from field: kestrel.v1.Vehicle vehicle = 20;
+   */
+  vehicle?: Vehicle | undefined;
+
+  /**
    * @generated from field: kestrel.v1.Board board = 30;
    */
   board?: Board | undefined;
@@ -313,6 +320,192 @@ export const BoardSchema: GenMessage<Board> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 3);
 
 /**
+ * Where the vehicle was at one moment, between two messages of the autopilot or a little beyond the last.
+ *
+ * @generated from message kestrel.v1.Pose
+ */
+export type Pose = Message<"kestrel.v1.Pose"> & {
+  /**
+   * @generated from field: double latitude_deg = 1;
+   */
+  latitudeDeg: number;
+
+  /**
+   * @generated from field: double longitude_deg = 2;
+   */
+  longitudeDeg: number;
+
+  /**
+   * Above mean sea level, and above home.
+   *
+   * @generated from field: float altitude_m = 3;
+   */
+  altitudeM: number;
+
+  /**
+   * @generated from field: float height_m = 4;
+   */
+  heightM: number;
+
+  /**
+   * As in ATTITUDE (#30): yaw clockwise from north, pitch nose up, roll right wing down.
+   *
+   * @generated from field: optional float roll_rad = 5;
+   */
+  rollRad?: number | undefined;
+
+  /**
+   * @generated from field: optional float pitch_rad = 6;
+   */
+  pitchRad?: number | undefined;
+
+  /**
+   * @generated from field: optional float yaw_rad = 7;
+   */
+  yawRad?: number | undefined;
+
+  /**
+   * @generated from field: float north_mps = 8;
+   */
+  northMps: number;
+
+  /**
+   * @generated from field: float east_mps = 9;
+   */
+  eastMps: number;
+
+  /**
+   * @generated from field: float down_mps = 10;
+   */
+  downMps: number;
+
+  /**
+   * Over the ground.
+   *
+   * @generated from field: float speed_mps = 11;
+   */
+  speedMps: number;
+
+  /**
+   * Position is known; without it only the attitude is.
+   *
+   * @generated from field: bool positioned = 12;
+   */
+  positioned: boolean;
+};
+
+/**
+ * Describes the message kestrel.v1.Pose.
+ * Use `create(PoseSchema)` to create a new message.
+ */
+export const PoseSchema: GenMessage<Pose> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 4);
+
+/**
+ * The autopilot as the drone knows it.
+ *
+ * @generated from message kestrel.v1.Vehicle
+ */
+export type Vehicle = Message<"kestrel.v1.Vehicle"> & {
+  /**
+   * @generated from field: bool connected = 1;
+   */
+  connected: boolean;
+
+  /**
+   * @generated from field: uint32 system_id = 2;
+   */
+  systemId: number;
+
+  /**
+   * Such as ArduCopter or PX4.
+   *
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: bool armed = 4;
+   */
+  armed: boolean;
+
+  /**
+   * @generated from field: string mode = 5;
+   */
+  mode: string;
+
+  /**
+   * MAV_LANDED_STATE: 0 unknown, 1 on the ground, 2 in the air, 3 taking off, 4 landing.
+   *
+   * @generated from field: uint32 landed_state = 6;
+   */
+  landedState: number;
+
+  /**
+   * @generated from field: kestrel.v1.Pose pose = 7;
+   */
+  pose?: Pose | undefined;
+
+  /**
+   * @generated from field: optional float battery_v = 8;
+   */
+  batteryV?: number | undefined;
+
+  /**
+   * @generated from field: optional float battery_a = 9;
+   */
+  batteryA?: number | undefined;
+
+  /**
+   * @generated from field: optional float battery_percent = 10;
+   */
+  batteryPercent?: number | undefined;
+
+  /**
+   * GPS_FIX_TYPE.
+   *
+   * @generated from field: uint32 gps_fix = 11;
+   */
+  gpsFix: number;
+
+  /**
+   * @generated from field: uint32 satellites = 12;
+   */
+  satellites: number;
+
+  /**
+   * @generated from field: optional float airspeed_mps = 13;
+   */
+  airspeedMps?: number | undefined;
+
+  /**
+   * Messages of the autopilot that were refused because of their signature.
+   *
+   * @generated from field: uint64 refused = 14;
+   */
+  refused: bigint;
+
+  /**
+   * Camera frames so far, and those whose position and attitude were known when they came.
+   *
+   * @generated from field: uint64 frames = 15;
+   */
+  frames: bigint;
+
+  /**
+   * @generated from field: uint64 frames_tagged = 16;
+   */
+  framesTagged: bigint;
+};
+
+/**
+ * Describes the message kestrel.v1.Vehicle.
+ * Use `create(VehicleSchema)` to create a new message.
+ */
+export const VehicleSchema: GenMessage<Vehicle> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 5);
+
+/**
  * @generated from message kestrel.v1.SampledFrame
  */
 export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
@@ -332,6 +525,13 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
    * @generated from field: uint64 source_index = 3;
    */
   sourceIndex: bigint;
+
+  /**
+   * Of the vehicle when the frame was taken, where it is known.
+   *
+   * @generated from field: kestrel.v1.Pose pose = 10;
+   */
+  pose?: Pose | undefined;
 };
 
 /**
@@ -339,7 +539,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -400,7 +600,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -439,7 +639,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Drone → ground, QoS 1.
@@ -490,7 +690,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * Ground → drone, retained.
@@ -530,7 +730,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 10);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -559,7 +759,7 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 9);
+  messageDesc(file_link_proto_kestrel, 11);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec

@@ -1,6 +1,6 @@
+import { message } from '@kestrel/link/mavlink'
 import { common, type MavLinkData } from 'mavlink-mappings'
 import type { Flight } from '../mission/plan.js'
-import { message } from './frames.js'
 import type { Plan } from './mission-list.js'
 
 export interface Announcement {

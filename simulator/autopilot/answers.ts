@@ -1,6 +1,7 @@
+import { message, type Sender } from '@kestrel/link/mavlink'
 import { common, type MavLinkData } from 'mavlink-mappings'
+import { autopilotAddress } from './address.js'
 import { answerCommand, type Command, chooseMode } from './commands.js'
-import { autopilotAddress, message, type Sender } from './frames.js'
 import { answerMission } from './mission-protocol.js'
 import type { Peer } from './peer.js'
 import { dataStreams, telemetry } from './telemetry.js'

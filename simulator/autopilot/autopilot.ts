@@ -1,12 +1,18 @@
+import {
+  type Address,
+  type Exchange,
+  type Line,
+  Persistent,
+  Serial,
+  TcpServer,
+  type Transport,
+  Udp,
+} from '@kestrel/link/mavlink'
 import type { Clock, Log } from '@kestrel/runtime'
 import type { Flight } from '../mission/plan.js'
 import { type Announcement, announcementsOf, greeting } from './announcements.js'
 import type { Home } from './geodesy.js'
 import { Peer } from './peer.js'
-import { Serial } from './serial.js'
-import { TcpServer } from './tcp.js'
-import type { Address, Exchange, Line, Transport } from './transport.js'
-import { Udp } from './udp.js'
 import { Vehicle } from './vehicle.js'
 
 export interface AutopilotOptions {
@@ -46,7 +52,7 @@ export async function startAutopilot(options: AutopilotOptions): Promise<Autopil
   const exchange = new Switchboard(vehicle, clock, log)
   const udp = listen.udp && new Udp({ ...listen.udp, clock })
   const tcp = listen.tcp && new TcpServer(listen.tcp)
-  const serial = listen.serial && new Serial({ baudRate: 115_200, ...listen.serial, clock })
+  const serial = listen.serial && openSerial(listen.serial, clock)
   const transports = [udp, tcp, serial, ...(listen.others ?? [])].filter(each => each !== undefined)
   const stop = async () => {
     await exchange.stop()
@@ -60,6 +66,13 @@ export async function startAutopilot(options: AutopilotOptions): Promise<Autopil
   }
   exchange.start()
   return { ports: { udp: udp?.port, tcp: tcp?.port }, vehicle, stop }
+}
+
+/** Opened again after it was lost, but there must be one at the start. */
+function openSerial(serial: { path: string; baudRate?: number }, clock: Clock): Transport {
+  const open = () => new Serial({ baudRate: 115_200, ...serial })
+  const retryMs = { minMs: 1000, maxMs: 2000 }
+  return new Persistent(open, { clock, seed: serial.path, firstMustOpen: true, retryMs })
 }
 
 /** Connects lines with peers, and sends what is due to each at its time. */

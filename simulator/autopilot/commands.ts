@@ -1,7 +1,7 @@
+import { message, type Sender } from '@kestrel/link/mavlink'
 import { common } from 'mavlink-mappings'
 import { statusText } from './announcements.js'
 import { isCopterMode, modeName } from './copter-modes.js'
-import { message, type Sender } from './frames.js'
 import type { Peer } from './peer.js'
 import { telemetry } from './telemetry.js'
 

@@ -1,6 +1,6 @@
+import { message } from '@kestrel/link/mavlink'
 import { common } from 'mavlink-mappings'
 import { throttleOf } from './battery.js'
-import { message } from './frames.js'
 import type { Snapshot } from './vehicle.js'
 
 const { round, hypot, atan2, PI } = Math

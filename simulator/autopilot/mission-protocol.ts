@@ -1,5 +1,5 @@
+import { message, type Sender } from '@kestrel/link/mavlink'
 import { common, type MavLinkData } from 'mavlink-mappings'
-import { message, type Sender } from './frames.js'
 import type { ListedItem } from './mission-list.js'
 import type { Peer } from './peer.js'
 import { missionCurrent } from './status-messages.js'

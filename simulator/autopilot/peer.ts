@@ -1,6 +1,7 @@
+import { encode, FrameReader } from '@kestrel/link/mavlink'
 import type { MavLinkData } from 'mavlink-mappings'
+import { autopilotAddress } from './address.js'
 import { answer } from './answers.js'
-import { encode, FrameReader } from './frames.js'
 import { Schedule } from './schedule.js'
 import { telemetry } from './telemetry.js'
 import type { Vehicle } from './vehicle.js'
@@ -31,7 +32,7 @@ export class Peer {
   }
 
   send(data: MavLinkData) {
-    this.#write(encode(data, this.#sequence))
+    this.#write(encode(data, this.#sequence, autopilotAddress))
     this.#sequence = (this.#sequence + 1) & 0xff
   }
 

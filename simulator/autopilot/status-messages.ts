@@ -1,6 +1,6 @@
+import { message } from '@kestrel/link/mavlink'
 import { common, minimal, standard } from 'mavlink-mappings'
 import { copterModes } from './copter-modes.js'
-import { message } from './frames.js'
 import type { Snapshot } from './vehicle.js'
 
 const { MavModeFlag, MavState } = minimal

@@ -58,7 +58,8 @@ t.test(
     t.match(config, { works: false, text: /There is no .*agent\.yaml: copy/ })
     t.match(student, { works: false, text: /There is no student .*student\.onnx: set student/ })
     t.match(camera, { works: existsSync('/dev/video0'), text: /\/dev\/video0/ })
-    t.same(Object.keys(rest), ['broker', 'disk', 'board'])
+    t.match(rest.vehicle, { works: existsSync('/dev/serial0'), text: /\/dev\/serial0/ })
+    t.same(Object.keys(rest), ['broker', 'vehicle', 'disk', 'board'])
   },
 )
 
@@ -71,6 +72,7 @@ t.test('what is wrong is named, part by part; one that fails does not hide the n
     student: { works: true, text: /tiny\.onnx: \d+ classes, 24x16, \d+ ms a frame/ },
     camera: { works: false, text: /There is no camera source .*nowhere\.mp4/ },
     broker: { works: false, text: /nothing listens there.*start the ground station/ },
+    vehicle: { works: true, text: /none in the configuration/ },
     disk: { works: true },
   })
 })

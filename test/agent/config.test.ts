@@ -66,3 +66,21 @@ t.test('the help names every option with its default', async t => {
   }
   for (const line of help.split('\n').slice(2)) t.match(line, /^ {2}\S+ +\S+.* {2,}\S+/, line)
 })
+
+t.test(
+  'the vehicle: absent unless it is wanted, its endpoint checked, its key found beside the file',
+  async t => {
+    t.equal(parseAgentConfig(least).vehicle, undefined)
+    const { vehicle } = parseAgentConfig({
+      ...least,
+      vehicle: { endpoint: 'udpin:0.0.0.0:14550', signingKey: 'keys/mavlink' },
+    })
+    t.match(vehicle, { attitudeHz: 20, positionHz: 10, pauseOnGround: true, camera: false })
+    t.equal(vehicle?.signingKey, join(process.cwd(), 'keys/mavlink'))
+    t.throws(
+      () => parseAgentConfig({ ...least, vehicle: { endpoint: '/dev/ttyAMA0' } }),
+      /"vehicle.endpoint" is "\/dev\/ttyAMA0".*serial:\/dev\/ttyAMA0:921600/,
+    )
+    t.throws(() => parseAgentConfig({ ...least, vehicle: { endpont: 'tcp:a:1' } }), /did you mean "endpoint"/)
+  },
+)

@@ -42,13 +42,17 @@ const published: Record<number, [crc: number, length: number]> = {
   75: [158, 35],
   76: [152, 33],
   77: [143, 3],
+  109: [185, 9],
   111: [34, 16],
   147: [154, 36],
   148: [178, 60],
   242: [104, 52],
   244: [95, 6],
   245: [130, 2],
+  251: [170, 18],
   253: [83, 51],
+  259: [92, 235],
+  390: [156, 238],
 }
 
 test('The parser of these tests computes the published CRC_EXTRA and lengths', async t => {

@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +6,7 @@ import { createRng, RealClock, silentLog } from '@kestrel/runtime'
 import { startAutopilot } from '@kestrel/simulator'
 import { SerialPort } from 'serialport'
 import { test } from 'tap'
+import { plugCable } from '../support/cable.js'
 import { buildFrame, crc16, frameAround, messages, parseFrame } from '../support/mavlink.js'
 import { listenTo } from './ear.js'
 import { home, plan } from './flights.js'
@@ -108,17 +107,11 @@ function isWhole(frame: Buffer): boolean {
   }
 }
 
-const hasSocat = spawnSync('socat', ['-V']).status === 0
-
-test('A serial line, lost and found again', { skip: hasSocat ? false : 'socat is absent' }, async t => {
+test('A serial line, lost and found again', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-serial-'))
   const [ours, theirs] = [join(folder, 'autopilot'), join(folder, 'companion')]
-  const cable = async (): Promise<ChildProcess> => {
-    const socat = spawn('socat', [`pty,raw,echo=0,link=${ours}`, `pty,raw,echo=0,link=${theirs}`])
-    while (!existsSync(ours) || !existsSync(theirs)) await sleep(10)
-    return socat
-  }
-  let socat = await cable()
+  const plug = () => plugCable(ours, theirs)
+  let cable = plug()
   const autopilot = await startAutopilot({
     flight,
     home,
@@ -128,7 +121,7 @@ test('A serial line, lost and found again', { skip: hasSocat ? false : 'socat is
   })
   t.teardown(async () => {
     await autopilot.stop()
-    socat.kill()
+    cable.close()
     rmSync(folder, { recursive: true })
   })
   for (const round of ['first', 'second']) {
@@ -159,11 +152,10 @@ test('A serial line, lost and found again', { skip: hasSocat ? false : 'socat is
     t.equal(await answered, 0, `answers over the ${round} cable`)
     await station.next('HEARTBEAT')
     if (round === 'first') {
-      socat.kill()
-      await once(socat, 'exit')
+      cable.close()
       // What reads only may not notice that the cable is gone: the library reads again where there is nothing.
       if (port.isOpen) port.close(() => {})
-      socat = await cable()
+      cable = plug()
     } else port.close()
   }
 })

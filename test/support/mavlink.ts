@@ -74,6 +74,7 @@ const definitions: Record<number, [name: string, fields: string]> = {
     'COMMAND_ACK',
     'u16 command, u8 result | u8 progress, i32 result_param2, u8 target_system, u8 target_component',
   ],
+  109: ['RADIO_STATUS', 'u8 rssi, u8 remrssi, u8 txbuf, u8 noise, u8 remnoise, u16 rxerrors, u16 fixed'],
   111: ['TIMESYNC', 'i64 tc1, i64 ts1 | u8 target_system, u8 target_component'],
   147: [
     'BATTERY_STATUS',
@@ -89,7 +90,16 @@ const definitions: Record<number, [name: string, fields: string]> = {
   ],
   244: ['MESSAGE_INTERVAL', 'u16 message_id, i32 interval_us'],
   245: ['EXTENDED_SYS_STATE', 'u8 vtol_state, u8 landed_state'],
+  251: ['NAMED_VALUE_FLOAT', 'u32 time_boot_ms, char[10] name, f32 value'],
   253: ['STATUSTEXT', 'u8 severity, char[50] text | u16 id, u8 chunk_seq'],
+  259: [
+    'CAMERA_INFORMATION',
+    'u32 time_boot_ms, u8[32] vendor_name, u8[32] model_name, u32 firmware_version, f32 focal_length, f32 sensor_size_h, f32 sensor_size_v, u16 resolution_h, u16 resolution_v, u8 lens_id, u32 flags, u16 cam_definition_version, char[140] cam_definition_uri | u8 gimbal_device_id, u8 camera_device_id',
+  ],
+  390: [
+    'ONBOARD_COMPUTER_STATUS',
+    'u64 time_usec, u32 uptime, u8 type, u8[8] cpu_cores, u8[10] cpu_combined, u8[4] gpu_cores, u8[10] gpu_combined, i8 temperature_board, i8[8] temperature_core, i16[4] fan_speed, u32 ram_usage, u32 ram_total, u32[4] storage_type, u32[4] storage_usage, u32[4] storage_total, u32[6] link_type, u32[6] link_tx_rate, u32[6] link_rx_rate, u32[6] link_tx_max, u32[6] link_rx_max | u16 status_flags',
+  ],
 }
 
 const types = {
@@ -177,7 +187,7 @@ export interface Frame {
   values: Values
 }
 
-/** Reads one whole frame of a known message. @throws Error naming the rule that is broken */
+/** Reads one whole frame of a known message, unsigned. @throws Error naming the rule that is broken */
 export function parseFrame(frame: Buffer): Frame {
   if (frame[0] !== 0xfd) throw new Error(`no MAVLink 2 frame: begins with ${frame[0]}`)
   const [, length, incompatible, compatible, sequence, system, component] = frame
@@ -237,8 +247,10 @@ export class FrameCutter {
   }
 }
 
-/** A MAVLink 2 frame of a ground station (255/190) with these values; what is left out is 0. */
-export function buildFrame(name: string, values: Values, sequence = 0): Buffer {
+export const groundStation = { system: 255, component: 190 }
+
+/** A MAVLink 2 frame with these values, of a ground station unless said otherwise; what is left out is 0. */
+export function buildFrame(name: string, values: Values, sequence = 0, from = groundStation): Buffer {
   const definition = [...messages.values()].find(message => message.name === name)!
   const payload = Buffer.alloc(definition.fullLength)
   for (const { name: field, type, offset, length } of definition.fields) {
@@ -250,15 +262,20 @@ export function buildFrame(name: string, values: Values, sequence = 0): Buffer {
     else if (type[0] === 'i') payload.writeIntLE(Number(value), offset, types[type].size)
     else payload.writeUIntLE(Number(value), offset, types[type].size)
   }
-  return frameAround(definition, payload, sequence)
+  return frameAround(definition, payload, sequence, from)
 }
 
 /** The frame around any payload of a message, truncated. */
-export function frameAround(definition: Definition, payload: Buffer, sequence = 0): Buffer {
+export function frameAround(
+  definition: Definition,
+  payload: Buffer,
+  sequence = 0,
+  from = groundStation,
+): Buffer {
   let length = payload.length
   while (length > 1 && payload[length - 1] === 0) length--
   const frame = Buffer.alloc(length + 12)
-  frame.set([0xfd, length, 0, 0, sequence & 0xff, 255, 190])
+  frame.set([0xfd, length, 0, 0, sequence & 0xff, from.system, from.component])
   frame.writeUIntLE(definition.id, 7, 3)
   payload.copy(frame, 10, 0, length)
   const crc = crc16(Buffer.of(definition.crcExtra), crc16(frame.subarray(1, 10 + length)))

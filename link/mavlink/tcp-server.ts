@@ -3,8 +3,8 @@ import { UserError } from '@kestrel/runtime'
 import type { Address, Exchange, Line, Transport } from './transport.js'
 
 /** Frames are dropped for a client that leaves this much unread, bytes. */
-const mostUnread = 64 * 1024
-const mostClients = 32
+const MOST_UNREAD = 64 * 1024
+const MOST_CLIENTS = 32
 
 /** A server that many ground stations can connect to, like SITL's on port 5760. */
 export class TcpServer implements Transport {
@@ -24,7 +24,7 @@ export class TcpServer implements Transport {
 
   async start(exchange: Exchange): Promise<void> {
     const server = createServer({ noDelay: true }, socket => this.#accept(socket, exchange))
-    server.maxConnections = mostClients
+    server.maxConnections = MOST_CLIENTS
     this.#server = server
     const { host, port } = this.#address
     await new Promise<void>((resolve, reject) => {
@@ -45,7 +45,7 @@ export class TcpServer implements Transport {
     const name = `tcp ${socket.remoteAddress}:${socket.remotePort}`
     const line: Line = {
       write(frame) {
-        if (socket.writable && socket.writableLength < mostUnread) socket.write(frame)
+        if (socket.writable && socket.writableLength < MOST_UNREAD) socket.write(frame)
       },
     }
     this.#sockets.add(socket)

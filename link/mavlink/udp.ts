@@ -4,8 +4,8 @@ import { type Clock, UserError } from '@kestrel/runtime'
 import type { Address, Exchange, Line, Transport } from './transport.js'
 
 /** Who has not spoken for this long is no longer sent to, ms. */
-const silentMs = 30_000
-const mostPeers = 32
+const SILENT_MS = 30_000
+const MOST_PEERS = 32
 
 interface UdpPeer {
   line: Line
@@ -17,15 +17,16 @@ interface UdpPeer {
  * Sends to a target from the start, as SITL does to 127.0.0.1:14550, and answers whoever speaks to its own port.
  *
  * @param options.target where a ground station listens
+ * @param options.onlyTarget hears nobody else
  * @param options.bind own address; without it any free port, of this machine only where the target is on it too
  */
 export class Udp implements Transport {
-  readonly #options: { target?: Address; bind?: Address; clock: Clock }
+  readonly #options: { target?: Address; onlyTarget?: boolean; bind?: Address; clock: Clock }
   readonly #peers = new Map<string, UdpPeer>()
   #socket: Socket | undefined
   #targetKey: string | undefined
 
-  constructor(options: { target?: Address; bind?: Address; clock: Clock }) {
+  constructor(options: { target?: Address; onlyTarget?: boolean; bind?: Address; clock: Clock }) {
     this.#options = options
   }
 
@@ -51,6 +52,7 @@ export class Udp implements Transport {
     // An unreachable target or a full buffer is a lost datagram, nothing more.
     socket.on('error', () => {})
     socket.on('message', (bytes, from) => {
+      if (this.#options.onlyTarget && `${from.address}:${from.port}` !== this.#targetKey) return
       const peer = this.#peer(from.address, from.port, exchange)
       if (peer === undefined) return
       peer.heardMs = clock.nowMs()
@@ -81,7 +83,7 @@ export class Udp implements Transport {
     const known = this.#peers.get(key)
     if (known !== undefined) return known
     this.#forgetSilent(exchange)
-    if (this.#peers.size >= mostPeers) return undefined
+    if (this.#peers.size >= MOST_PEERS) return undefined
     const line: Line = { write: frame => this.#socket?.send(frame, port, address, () => {}) }
     const peer = { line, name: `udp ${key}`, heardMs: this.#options.clock.nowMs() }
     this.#peers.set(key, peer)
@@ -92,7 +94,7 @@ export class Udp implements Transport {
   #forgetSilent(exchange: Exchange) {
     const now = this.#options.clock.nowMs()
     for (const [key, { line, name, heardMs }] of this.#peers) {
-      if (key === this.#targetKey || now - heardMs < silentMs) continue
+      if (key === this.#targetKey || now - heardMs < SILENT_MS) continue
       this.#peers.delete(key)
       exchange.closed(line, name)
     }

@@ -1,6 +1,6 @@
-/** One side that listens to the autopilot and may speak to it. */
+/** One party on the other side that can be spoken to. */
 export interface Line {
-  /** Sends a frame at once, or drops it where the other side takes nothing: the autopilot never waits. */
+  /** Sends a frame at once, or drops it where the other side takes nothing: who speaks MAVLink never waits. */
   write(frame: Buffer): void
 }
 
@@ -13,9 +13,11 @@ export interface Exchange {
 
 /** A way in and out: opens and closes lines as others come and go. */
 export interface Transport {
-  /** Resolves once others can connect. @throws UserError where the address or device cannot be had */
+  /** Resolves once others can be heard. @throws UserError where the address or device cannot be had */
   start(exchange: Exchange): Promise<void>
   stop(): Promise<void>
+  /** Resolves when it has been lost and will not come back by itself; absent where that cannot happen. */
+  readonly lost?: Promise<void>
 }
 
 export interface Address {
