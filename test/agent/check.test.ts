@@ -1,10 +1,14 @@
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkBoard, checkDisk, parseAgentConfig } from '@kestrel/agent'
+import { checkBoard, checkDisk, checkVehicle, parseAgentConfig } from '@kestrel/agent'
 import { startBroker } from '@kestrel/ground-station'
-import { silentLog } from '@kestrel/runtime'
+import { RealClock, silentLog } from '@kestrel/runtime'
+import { startAutopilot } from '@kestrel/simulator'
 import t, { type Test } from 'tap'
+import { home, plan } from '../simulator/flights.js'
 import { bins, freePort, start, waitFor } from '../support/processes.js'
 import { writeScene } from '../support/scene.js'
 import { systemTree } from '../support/system-tree.js'
@@ -178,5 +182,35 @@ t.test('a board in trouble is told with what helps', async t => {
   t.throws(() => checkBoard(config, tree), {
     name: 'UserError',
     message: /supply voltage is too low.*5\.1 V/,
+  })
+})
+
+t.test('an autopilot that is heard, one that is silent, and a line that is no MAVLink', async t => {
+  const clock = new RealClock()
+  const config = (endpoint: string) =>
+    parseAgentConfig({ drone: 'kes1', student: 's.onnx', camera: { source: 'c.mp4' }, vehicle: { endpoint } })
+  const port = await freePort()
+  const autopilot = await startAutopilot({
+    flight: plan(),
+    home,
+    clock,
+    startMs: clock.nowMs() - 60_000,
+    log: silentLog,
+    listen: { tcp: { host: '127.0.0.1', port } },
+  })
+  t.match(
+    await checkVehicle(config(`tcp:127.0.0.1:${port}`), undefined),
+    new RegExp(`^tcp:127.0.0.1:${port}: ArduCopter, system 1, `),
+  )
+  await autopilot.stop()
+  await t.rejects(checkVehicle(config(`tcp:127.0.0.1:${port}`), undefined), {
+    message: new RegExp(`${port}`),
+  })
+  const babble = createServer(socket => socket.on('error', () => undefined).end('login: '.repeat(100)))
+  await once(babble.listen(port, '127.0.0.1'), 'listening')
+  t.teardown(() => babble.close())
+  await t.rejects(checkVehicle(config(`tcp:127.0.0.1:${port}`), undefined), {
+    name: 'UserError',
+    message: /check the wiring/,
   })
 })
