@@ -24,9 +24,10 @@ export function controlPath(stateDir: string, env: NodeJS.ProcessEnv = process.e
   return `${env.RUNTIME_DIRECTORY ?? stateDir}/agent.sock`
 }
 
-/** Where to look for a running agent from outside: beside the state, and where the service has it. */
+/** Where to look for a running agent from outside: where the service has it, and beside the state; its own place first. */
 export function agentSockets(stateDir: string): string[] {
-  return [`${stateDir}/agent.sock`, '/run/kestrel/agent.sock']
+  const sockets = ['/run/kestrel/agent.sock', `${stateDir}/agent.sock`]
+  return stateDir === '/var/lib/kestrel' ? sockets : sockets.reverse()
 }
 
 /** A local Unix socket on which the running agent answers `kestrel-agent status` and the like. */
