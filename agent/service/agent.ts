@@ -1,14 +1,18 @@
 import { connectMqtt } from '@kestrel/link'
 import { type Clock, type Log, RealClock } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
+import { BoardModule } from './board-module.js'
 import { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
 import { type Connect, LinkModule } from './link-module.js'
 import { startModules } from './modules.js'
+import { openNotify } from './notify.js'
 import { OutputModule } from './output-module.js'
 import { ReportModule } from './report-module.js'
+import { StatusModule } from './status-module.js'
 import { StudentModule } from './student-module.js'
+import { SystemdModule, watchdogMs } from './systemd-module.js'
 import { UplinkModule } from './uplink-module.js'
 import { VehicleModule } from './vehicle-module.js'
 
@@ -26,9 +30,15 @@ export interface RunningAgent {
  */
 export async function startAgent(
   config: AgentConfig,
-  options: { log: Log; clock?: Clock; connect?: Connect },
+  options: {
+    log: Log
+    clock?: Clock
+    connect?: Connect
+    /** Where /proc and /sys lie; tests give a tree of their own. */
+    root?: string
+  },
 ): Promise<RunningAgent> {
-  const { log, clock = new RealClock(), connect = connectMqtt } = options
+  const { log, clock = new RealClock(), connect = connectMqtt, root } = options
   const tools = { clock, log }
   const student = new StudentModule(config, tools)
   const camera = new CameraModule(config, tools)
@@ -45,6 +55,19 @@ export async function startAgent(
     poseAt: captureMs => vehicle?.poseAt(captureMs),
     ...tools,
   })
+  const board: BoardModule = new BoardModule(config, {
+    camera,
+    uplink,
+    labelledFps: () => flight.summary().fps,
+    root,
+    ...tools,
+  })
+  const systemd: SystemdModule = new SystemdModule({
+    notify: openNotify(process.env.NOTIFY_SOCKET),
+    watchdogMs: watchdogMs(),
+    status: () => status.line(),
+    clock,
+  })
   const onFrame = (frame: Frame) => {
     vehicle?.see(frame)
     uplink.offer(frame)
@@ -54,11 +77,16 @@ export async function startAgent(
     onValue: (name, value) => vehicle?.namedValue(name, value),
     ...tools,
   })
-  const flight = new FlightModule(config, {
+  const flight: FlightModule = new FlightModule(config, {
     student,
     camera,
+    take: frame => board.take(frame),
     onFrame,
-    onLabels: labelled => output.offer(labelled),
+    onLabels: labelled => {
+      systemd.labelled()
+      output.offer(labelled)
+    },
+    onWait: () => systemd.waiting(camera.camera.trouble),
     clock,
   })
   const parts = { student, camera, link, uplink, flight }
@@ -66,6 +94,7 @@ export async function startAgent(
     config.vehicle &&
     new VehicleModule(config.vehicle, {
       ...parts,
+      board: { read: () => board.computerStatus() },
       stateDir: config.stateDir,
       rollBack: async () => {
         const { rolledBack, to, detail } = await student.rollBack()
@@ -74,11 +103,23 @@ export async function startAgent(
       },
       ...tools,
     })
-  const report = new ReportModule({ ...parts, vehicle }, tools)
+  const all = { ...parts, board, vehicle }
+  const status: StatusModule = new StatusModule(config, all, tools)
+  const report = new ReportModule(all, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
-  const stop = await startModules(
-    [student, camera, ...(vehicle ? [vehicle] : []), link, report, uplink, output, flight],
-    log,
-  )
+  const modules = [
+    status,
+    student,
+    camera,
+    ...(vehicle ? [vehicle] : []),
+    link,
+    report,
+    uplink,
+    board,
+    output,
+    flight,
+    systemd,
+  ]
+  const stop = await startModules(modules, log)
   return { finished: flight.finished, stop }
 }

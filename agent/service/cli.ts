@@ -2,13 +2,19 @@ import { createLog, messageOf, RealClock, silentLog, UserError } from '@kestrel/
 import { Command, Option } from 'commander'
 import type { CameraOptions } from '../camera/camera.js'
 import { hasV4l2, linuxKernel } from '../camera/v4l2/kernel.js'
+import { checkAll } from '../check/check.js'
+import { formatRow } from '../check/row.js'
 import { startAgent } from './agent.js'
 import { describeCameras, describeTrial, noCameras, tryCamera } from './cameras.js'
 import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
 import { VERSION } from './link-module.js'
-import { rollBackStored } from './rollback.js'
+import { rollBack } from './rollback.js'
+import { printStatus } from './status.js'
 import { vehicleCommand } from './vehicle-command.js'
+
+/** Where the package puts it. */
+const INSTALLED_CONFIG = '/etc/kestrel/agent.yaml'
 
 /** Exit codes of the agent. */
 const STOPPED = 0
@@ -37,20 +43,46 @@ Exit code 0: stopped, or the video ended; 1: failed in flight; 2: something to m
       code = await run(config)
     })
   program
-    .command('rollback')
-    .description('fly the weights before again: the last update was for the worse')
-    .requiredOption('--config <file>', 'YAML file with the options')
+    .command('check')
+    .description('try every part that a flight needs, and say how to mend what does not work')
+    .option('--config <file>', 'YAML file with the options', INSTALLED_CONFIG)
     .addHelpText(
       'after',
       `
-For an agent that is not running: the weights of its last update are set aside, and those before them fly at the next start; where there are
-none, the student as shipped. Once more goes one step further back. What was set aside is not taken again from the ground.
+Tries configuration, student, camera, broker, vehicle, disk and board, one line each. Takes some seconds; an agent that runs is not disturbed.
+Exit code 0: all of it works; 1: some does not.`,
+    )
+    .action(async ({ config }: { config: string }) => {
+      const works = await checkAll(config, row => process.stdout.write(`${formatRow(row)}\n`))
+      code = works ? STOPPED : FAILED
+    })
+  program
+    .command('status')
+    .description('ask the running agent how it does')
+    .option('--config <file>', 'YAML file that the agent runs with', INSTALLED_CONFIG)
+    .option('--json', 'as JSON, for programs')
+    .addHelpText(
+      'after',
+      '\nExit code 0: it runs; 1: no agent runs; 2: it may not be asked, the message says why.',
+    )
+    .action(async ({ config, json = false }: { config: string; json?: boolean }) => {
+      code = await printStatus(config, json)
+    })
+  program
+    .command('rollback')
+    .description('fly the weights before again: the last update was for the worse')
+    .option('--config <file>', 'YAML file that the agent runs with', INSTALLED_CONFIG)
+    .addHelpText(
+      'after',
+      `
+The weights of the last update are set aside, and those before them fly again: at once where the agent runs, at its next start otherwise;
+where there are none, the student as shipped. Once more goes one step further back. What was set aside is not taken again from the ground.
 Exit code 0: done; 2: nothing to go back from, or something to mend.`,
     )
     .action(async ({ config }: { config: string }) => {
       code = await command(async () => {
         const options = loadAgentConfig(config)
-        process.stdout.write(`${await rollBackStored(options, createLog('agent', options.log))}\n`)
+        process.stdout.write(`${await rollBack(options, createLog('agent', options.log))}\n`)
       })
     })
   program
@@ -89,7 +121,9 @@ Exit code 0: done; 2: nothing to go back from, or something to mend.`,
   } catch (error) {
     // commander has printed help or its message already.
     if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? STOPPED : TO_MEND
-    throw error
+    if (!(error instanceof UserError)) throw error
+    process.stderr.write(`kestrel-agent: ${error.message}\n`)
+    return TO_MEND
   }
   return code
 }

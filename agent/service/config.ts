@@ -173,6 +173,44 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('labels for other programs on board, and for the autopilot'),
+  resources: z
+    .strictObject({
+      maxCpu: z
+        .number()
+        .min(10)
+        .max(100)
+        .default(100)
+        .describe(
+          'percent of all cores (or of the CPU quota) above which frames are let go, 100 = no ceiling',
+        ),
+      maxMemory: z
+        .number()
+        .min(10)
+        .max(100)
+        .default(90)
+        .describe('percent of the memory (or of its limit) above which frames are let go'),
+      maxTemperatureC: z
+        .number()
+        .min(30)
+        .max(120)
+        .optional()
+        .describe('°C above which frames are let go; 3 below where the board slows itself down, or 85'),
+      minFps: rate.default(2).describe('frames/s that are labelled whatever the strain'),
+      maxStateMB: z
+        .number()
+        .min(1)
+        .max(10_000_000)
+        .default(1024)
+        .describe('megabytes that stateDir may take'),
+      minFreeMB: z
+        .number()
+        .min(0)
+        .max(10_000_000)
+        .default(256)
+        .describe('megabytes that stay free on its disk'),
+    })
+    .prefault({})
+    .describe('what the board may be asked to bear; frames are let go before anything else suffers'),
   vehicle: vehicleSchema,
 })
 

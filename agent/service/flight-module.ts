@@ -2,7 +2,7 @@ import type { LabelMap } from '@kestrel/models'
 import type { Clock } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import type { LatencySummary } from '../student/latency.js'
-import { Pipeline } from '../student/pipeline.js'
+import { Pipeline, type PipelineOptions } from '../student/pipeline.js'
 import type { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
@@ -18,6 +18,9 @@ export interface LabelledFrame {
   modelVersion: number
 }
 
+/** What happens with a frame on its way; see `PipelineOptions`. */
+type FlightHooks = Pick<PipelineOptions, 'take' | 'onFrame' | 'onWait'>
+
 /** Frames through the student until the source ends. */
 export class FlightModule implements Module {
   readonly name = 'flight'
@@ -26,7 +29,7 @@ export class FlightModule implements Module {
   readonly #config: AgentConfig
   readonly #student: StudentModule
   readonly #camera: CameraModule
-  readonly #onFrame: (frame: Frame) => void
+  readonly #hooks: FlightHooks
   readonly #onLabels: (labelled: LabelledFrame) => void
   readonly #clock: Clock
   #pipeline: Pipeline | undefined
@@ -37,16 +40,16 @@ export class FlightModule implements Module {
     options: {
       student: StudentModule
       camera: CameraModule
-      onFrame: (frame: Frame) => void
       /** Must return soon and not throw. */
       onLabels: (labelled: LabelledFrame) => void
       clock: Clock
-    },
+    } & FlightHooks,
   ) {
     this.#config = config
     this.#student = options.student
     this.#camera = options.camera
-    this.#onFrame = options.onFrame
+    const { take, onFrame, onWait } = options
+    this.#hooks = { take, onFrame, onWait }
     this.#onLabels = options.onLabels
     this.#clock = options.clock
     this.finished = new Promise(resolve => {
@@ -75,9 +78,10 @@ export class FlightModule implements Module {
       height,
       clock: this.#clock,
       pace: this.#config.camera.pace,
+      ...this.#hooks,
       onFrame: frame => {
         modelVersion = this.#student.applier.version
-        this.#onFrame(frame)
+        this.#hooks.onFrame?.(frame)
       },
       onLabels: (frame, labels, latencyMs) => this.#onLabels({ frame, labels, latencyMs, modelVersion }),
     })

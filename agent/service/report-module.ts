@@ -1,4 +1,5 @@
 import type { Clock, Log } from '@kestrel/runtime'
+import type { BoardModule } from './board-module.js'
 import type { CameraModule } from './camera-module.js'
 import type { FlightModule } from './flight-module.js'
 import type { LinkModule } from './link-module.js'
@@ -16,6 +17,7 @@ export interface ReportParts {
   link: LinkModule
   uplink: UplinkModule
   flight: FlightModule
+  board: BoardModule
   vehicle?: VehicleModule
 }
 
@@ -64,7 +66,7 @@ export class ReportModule implements Module {
   }
 
   #telemetry(): void {
-    const { flight, camera, student, uplink, link, vehicle } = this.#parts
+    const { flight, camera, student, uplink, link, board, vehicle } = this.#parts
     const { fps, p50Ms, p99Ms } = flight.summary()
     const value = {
       timeUs: BigInt(Math.round(this.#clock.nowMs() * 1000)),
@@ -77,6 +79,7 @@ export class ReportModule implements Module {
       segmentsDropped: BigInt(uplink.dropped),
       samplingFps: uplink.samplingFps,
       modelVersion: student.applier.version,
+      board: board.telemetry(),
       vehicle: vehicle?.telemetry(),
     }
     // What nobody hears is not sent, nor counted as traffic.

@@ -3,10 +3,21 @@ import { parameterDigest, readStudentFile } from '@kestrel/models'
 import { type Log, messageOf, UserError } from '@kestrel/runtime'
 import { SlotStore } from '../student/store.js'
 import type { AgentConfig } from './config.js'
+import { askAny } from './control-socket.js'
 
 /**
- * Goes back to the weights before on disk, for the next start of an agent that does not run. (One that runs is asked:
- * `StudentModule.rollBack`.)
+ * Goes back to the weights before: in flight where the agent runs, at its next start otherwise.
+ *
+ * @returns what was done, a sentence
+ * @throws UserError where the shipped model flies, or it cannot be done
+ */
+export async function rollBack(config: AgentConfig, log: Log): Promise<string> {
+  const answer = await askAny(config.stateDir, { command: 'rollback' })
+  return answer === undefined ? rollBackStored(config, log) : String(answer)
+}
+
+/**
+ * Goes back to the weights before on disk, for the next start of an agent that does not run.
  *
  * @returns what was done, a sentence
  * @throws UserError where the shipped model flies, or the files cannot be changed

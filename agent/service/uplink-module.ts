@@ -107,6 +107,11 @@ export class UplinkModule implements Module {
     return this.#outbox?.length ?? 0
   }
 
+  /** Bytes that wait on the disk. */
+  get waitingBytes(): number {
+    return this.#outbox?.bytes ?? 0
+  }
+
   get dropped(): number {
     return this.#outbox?.dropped ?? 0
   }
@@ -154,6 +159,11 @@ export class UplinkModule implements Module {
     if (!up) this.#outages += 1
     this.#up = up
     this.#outbox?.setUp(up)
+  }
+
+  /** Bytes that the disk has for unsent segments; `uplink.maxMB` holds as well. */
+  limitDisk(bytes: number): void {
+    this.#outbox?.limit(Math.min(bytes, this.#config.uplink.maxMB * 1e6))
   }
 
   /** What the ground asks for; zero means no opinion. */

@@ -14,11 +14,18 @@ export interface PipelineOptions {
   clock: Clock
   /** In real time latency counts from the capture; a file read at full speed has no such moment, so from when it was read. */
   pace: Pace
+  /** Whether to label a frame; absent: all. */
+  take?: (frame: Frame) => boolean
+  /** Called every second for as long as no frame comes; the student is idle then, not hung. */
+  onWait?: () => void
   /** Called for each frame while it is being labelled; must return soon and not throw. */
   onFrame?: (frame: Frame) => void
   /** Called with the labels, which are overwritten by the next frame's. */
   onLabels?: (frame: Frame, labels: LabelMap, latencyMs: number) => void
 }
+
+/** How long the wait for a frame is before it is said, ms. */
+const WAIT_MS = 1000
 
 /** Camera → scaled to the student's size → labels, frame after frame, always the newest. */
 export class Pipeline {
@@ -55,10 +62,11 @@ export class Pipeline {
   }
 
   async #run(): Promise<void> {
-    const { camera, labeller, width, height, clock, pace, onFrame, onLabels } = this.#options
+    const { labeller, width, height, clock, pace, take, onFrame, onLabels } = this.#options
     while (!this.#abort.signal.aborted) {
-      const frame = await camera.next(this.#abort.signal)
+      const frame = await this.#nextFrame()
       if (frame === undefined) return
+      if (take?.(frame) === false) continue
       const beganMs = pace === 'real-time' ? frame.captureMs : clock.nowMs()
       const { image } = frame
       const fits = image.width === width && image.height === height
@@ -71,5 +79,22 @@ export class Pipeline {
       this.#latency.add(nowMs, nowMs - beganMs)
       onLabels?.(frame, labels, nowMs - beganMs)
     }
+  }
+
+  /** The camera's next frame; undefined at its end. */
+  async #nextFrame(): Promise<Frame | undefined> {
+    const { camera, clock, onWait } = this.#options
+    const next = camera.next(this.#abort.signal)
+    if (onWait === undefined) return next
+    const arrived = new AbortController()
+    const coming = next.finally(() => arrived.abort())
+    const waiting = (async () => {
+      while (!arrived.signal.aborted) {
+        await clock.sleep(WAIT_MS, arrived.signal)
+        if (!arrived.signal.aborted) onWait()
+      }
+    })()
+    const [frame] = await Promise.all([coming, waiting])
+    return frame
   }
 }

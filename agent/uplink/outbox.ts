@@ -70,6 +70,12 @@ export class Outbox {
     this.#send()
   }
 
+  /** Bytes that may wait from here on; the oldest go until it fits, all but the newest. */
+  limit(maxBytes: number): void {
+    this.#options.maxBytes = maxBytes
+    this.#trim()
+  }
+
   /** The link came up or went down. */
   setUp(up: boolean): void {
     this.#up = up

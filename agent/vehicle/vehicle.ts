@@ -280,7 +280,8 @@ function isOurs(component: number, isCamera: boolean): boolean {
   return component === OWN_COMPONENT || (isCamera && component === CAMERA_COMPONENT)
 }
 
-function heartbeat(): minimal.Heartbeat {
+/** HEARTBEAT (#0) of a companion computer. */
+export function heartbeat(): minimal.Heartbeat {
   return message(minimal.Heartbeat, {
     type: minimal.MavType.ONBOARD_CONTROLLER,
     autopilot: minimal.MavAutopilot.INVALID,

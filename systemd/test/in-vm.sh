@@ -1,0 +1,163 @@
+#!/bin/bash
+# Inside the VM, as root: what a drone's companion computer goes through. /host is a folder of the host; the VM boots several times, and
+# each time this goes on with the stage that /host/stage names. Called by vm.sh.
+set -uo pipefail
+unit=kestrel-agent
+stage=$(cat /host/stage 2>/dev/null || echo install)
+config=/etc/kestrel/agent.yaml
+
+say() { echo "$*" | tee -a /host/steps.log; }
+pass() { say "ok    $stage: $*"; }
+fail() {
+    say "FAILS $stage: $*"
+    systemctl status --no-pager -n 0 $unit
+    journalctl -b -u $unit --no-pager -o short-monotonic -n 60 | cut -c1-220
+    kestrel-agent status
+    exit 1
+}
+# Waits until a command succeeds: within SECONDS WHAT COMMAND...
+within() {
+    local limit=$1 what=$2 i
+    shift 2
+    for ((i = 0; i < limit; i++)); do
+        "$@" >/dev/null 2>&1 && { pass "$what (after $i s)"; return; }
+        sleep 1
+    done
+    fail "$what: not within $limit s"
+}
+# The camera gives something else than what lies there now.
+camera() {
+    sed -i "s#^  source: .*#  source: $1#" $config
+    systemctl --no-block restart $unit
+}
+show() { systemctl show -P "$1" $unit; }
+pid() { show MainPID; }
+active() { [ "$(systemctl is-active $unit)" = active ]; }
+# A number of `kestrel-agent status --json`.
+number() { kestrel-agent status --json | sed -n "s/^ *\"$1\": \([0-9.]*\),*$/\1/p" | head -1; }
+flies() {
+    active || return 1
+    local before after
+    before=$(number frames)
+    sleep 2
+    after=$(number frames)
+    [ -n "$before" ] && [ -n "$after" ] && [ "$after" -gt "$before" ]
+}
+said() { journalctl -b -u $unit --no-pager | grep -q "$1"; }
+replaced() { active && [ "$(pid)" != "$1" ] && flies; }
+waits() { kestrel-agent status --json | grep -q '"trouble"'; }
+trouble() { waits && [ "$(pid)" = "$1" ] && active; }
+# So that the next boot goes on here; the file itself is made sure of, and nothing else.
+next() { echo "$1" >/host/stage; sync /host/stage /host/steps.log; }
+
+install() {
+    export DEBIAN_FRONTEND=noninteractive
+    kestrel-agent --version 2>/dev/null && fail "the system is not clean"
+    apt-get install -y /host/kestrel-agent_0.0.1_amd64.deb </dev/null || fail "apt install"
+    pass "apt install, $(dpkg-query -W -f '${Installed-Size}' $unit | awk '{print int($1 / 1024)}') MB"
+    [ "$(systemctl is-enabled $unit)" = enabled ] || fail "the service is not enabled"
+    id kestrel >/dev/null || fail "there is no user kestrel"
+    [ "$(stat -c %U:%a /var/lib/kestrel)" = kestrel:750 ] || fail "/var/lib/kestrel: $(stat -c %U:%a /var/lib/kestrel)"
+    within 60 "without a camera it starts, waits and says so" waits
+    [ "$(systemctl is-active $unit)" = activating ] || fail "it should not be ready without a camera"
+    kestrel-agent check && fail "check finds nothing wrong"
+    pass "check exits 1"
+
+    camera /dev/video0
+    within 90 "frames of vivid are labelled" flies
+    [ "$(ps -o user= -p "$(pid)")" = kestrel ] || fail "it runs as $(ps -o user= -p "$(pid)")"
+    kestrel-agent status
+    kestrel-agent status >>/host/steps.log
+    say "      $(show StatusText)"
+    say "      $(systemd-analyze security --no-pager $unit | tail -1)"
+    kestrel-agent cameras >>/host/steps.log 2>&1
+
+    local old
+    old=$(pid)
+    kill -KILL "$old"
+    within 60 "killed, it comes back" replaced "$old"
+    old=$(pid)
+    kill -STOP "$old"
+    within 90 "hung, it is replaced" replaced "$old"
+    said 'Watchdog timeout' || fail "it was not the watchdog"
+    pass "by the watchdog"
+
+    # vivid comes back as soon as the agent has closed it.
+    old=$(pid)
+    v4l2-ctl -d /dev/video0 -c disconnect=1
+    within 60 "camera gone for a moment: it says so" said 'it was unplugged'
+    within 60 "frames come again" flies
+    echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind
+    within 60 "camera unplugged: it says so" trouble "$old"
+    sleep 30
+    trouble "$old" || fail "it was restarted while the camera was away"
+    pass "and waits longer than the watchdog would, with the same process"
+    echo vivid.0 >/sys/bus/platform/drivers/vivid/bind
+    within 60 "plugged in again, frames come" flies
+    [ "$(pid)" = "$old" ] || fail "another process"
+
+    v4l2-ctl -d /dev/video10 -v width=640,height=480,pixelformat=YUYV --stream-out-mmap --stream-out-pattern 1 >/dev/null 2>&1 &
+    local feeder=$!
+    sleep 2
+    camera /dev/video10
+    within 90 "frames of v4l2loopback are labelled" flies
+    old=$(pid)
+    kill -STOP $feeder
+    within 60 "camera stalled: it says so" trouble "$old"
+    sleep 30
+    trouble "$old" || fail "it was restarted while the camera stalled"
+    kill -CONT $feeder
+    within 60 "it goes on, frames come" flies
+    [ "$(pid)" = "$old" ] || fail "another process"
+    kill $feeder
+
+    camera /dev/video0
+    within 90 "back to vivid" flies
+    [ "$(show MemoryPeak 2>/dev/null || show MemoryCurrent)" ] && say "      memory now $(($(show MemoryCurrent) / 1000000)) MB"
+    echo learned >/var/lib/kestrel/keep
+    sed -i 's/^drone: .*/drone: vm-drone/' $config
+    next reboot
+    systemctl reboot
+    sleep 300
+}
+
+reboot() {
+    within 120 "after a reboot it flies by itself" flies
+    kestrel-agent status | grep -q 'vm-drone' || fail "the configuration was lost"
+    next power
+    # No sync, no goodbye.
+    echo b >/proc/sysrq-trigger
+    sleep 300
+}
+
+power() {
+    within 120 "after a power cut it flies by itself" flies
+    grep -q learned /var/lib/kestrel/keep || fail "the state was lost"
+    stage=upgrade
+    local old
+    old=$(pid)
+    apt-get install -y /host/kestrel-agent_0.0.2_amd64.deb </dev/null || fail "apt install of the next version"
+    [ "$(dpkg-query -W -f '${Version}' $unit)" = 0.0.2 ] || fail "still the old version"
+    within 90 "the new version flies" replaced "$old"
+    grep -q '^drone: vm-drone' $config && grep -q learned /var/lib/kestrel/keep || fail "configuration or state were lost"
+    pass "configuration and state were kept"
+    systemctl disable --now $unit
+    apt-get install -y --reinstall /host/kestrel-agent_0.0.2_amd64.deb </dev/null || fail "apt install again"
+    sleep 3
+    [ "$(systemctl is-enabled $unit) $(systemctl is-active $unit)" = 'disabled inactive' ] || fail "an upgrade started what was switched off"
+    pass "a service that was switched off stays so"
+    systemctl enable --now --no-block $unit
+    stage=remove
+    apt-get remove -y $unit </dev/null || fail "apt remove"
+    active && fail "it still runs"
+    [ -f $config ] && [ -f /var/lib/kestrel/keep ] || fail "configuration or state went with it"
+    pass "configuration and state stay"
+    apt-get purge -y $unit </dev/null || fail "apt purge"
+    ls -d /etc/kestrel /var/lib/kestrel /usr/lib/kestrel-agent 2>/dev/null && fail "purge left something"
+    pass "purge leaves nothing"
+}
+
+case $stage in
+install | reboot | power) $stage ;;
+*) fail "unknown stage" ;;
+esac

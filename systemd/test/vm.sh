@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# npm run test:vm [-- --tools DIR] [--work DIR] [--only amd64|arm64]: the package in a clean Debian system, as a drone would have it.
+#
+# Boots Debian under systemd in user-mode Linux, with the virtual cameras vivid and v4l2loopback, and there: installs the .deb,
+# flies, kills, hangs, unplugs and stalls, reboots, cuts the power, upgrades, removes (in-vm.sh). Then runs what the arm64 package
+# holds under qemu-user. Takes half an hour the first time, mostly to build a kernel; some minutes after. Not part of CI.
+#
+# --tools  folder with build-image.sh, build-uml.sh, run-uml.sh and arm64-smoke.sh (default: ../shared/vm beside the repository)
+# --work   where the image, the kernel and the packages go (default: out/vm; 2 GB)
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(cd "$here/../.." && pwd)
+tools=$source/../shared/vm work=$source/out/vm only=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tools) tools=$2; shift ;;
+    --work) work=$2; shift ;;
+    --only) only=$2; shift ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    esac
+    shift
+done
+if [ ! -x "$tools/run-uml.sh" ]; then
+    cat >&2 <<E2
+test:vm: there are no VM tools in $tools.
+They are scripts that build and boot a small Debian system (debootstrap, user-mode Linux, qemu-user) and are no part of this repository.
+Get them from whoever gave you the test data, put them beside the clone as ../shared/vm, or name their folder with --tools DIR.
+E2
+    exit 2
+fi
+tools=$(cd "$tools" && pwd)
+mkdir -p "$work/amd64" && work=$(cd "$work" && pwd)
+need() { command -v "$1" >/dev/null || { echo "test:vm: there is no $1: apt-get install $2" >&2; exit 1; }; }
+need dpkg-deb dpkg
+
+(cd "$source" && npx tsc -b)
+export KESTREL_CACHE=$work/cache KESTREL_XZ=${KESTREL_XZ:-1}
+
+amd64() {
+    need debootstrap debootstrap
+    need mke2fs e2fsprogs
+    [ -f "$work/amd64/rootfs.img" ] || VM_OUT=$work/amd64 VM_SIZE=3072M "$tools/build-image.sh"
+    if [ ! -x "$work/amd64/uml-linux" ]; then
+        for tool in gcc make flex bison bc xz; do need $tool "gcc make flex bison bc libc6-dev xz-utils"; done
+        VM_OUT=$work/amd64 "$tools/build-uml.sh"
+    fi
+    local job=$work/job
+    rm -rf "$job" && mkdir -p "$job"
+    "$source/systemd/package-deb.sh" --version 0.0.1 --out "$job" amd64
+    # The next version: the same files under a new number.
+    local tree
+    tree=$(mktemp -d)
+    dpkg-deb -R "$job/kestrel-agent_0.0.1_amd64.deb" "$tree"
+    sed -i 's/^Version: .*/Version: 0.0.2/' "$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$job/kestrel-agent_0.0.2_amd64.deb" >/dev/null
+    rm -rf "$tree"
+    cp "$here/in-vm.sh" "$job/"
+    echo "exec bash /host/in-vm.sh" >"$job/job.sh"
+    local result=0
+    VM_OUT=$work/amd64 VM_MEM=2048M VM_TIMEOUT=1800 "$tools/run-uml.sh" "$job" || result=$?
+    # The VM boots several times, and each time its output begins anew: the job keeps its own.
+    cat "$job/steps.log" 2>/dev/null || true
+    [ $result = 0 ] || { echo "--- last output in the VM"; tail -40 "$job/out.log"; return 1; }
+}
+
+arm64() {
+    need qemu-aarch64-static qemu-user-static
+    need mmdebstrap mmdebstrap
+    "$source/systemd/package-deb.sh" --version 0.0.1 --out "$work" arm64
+    # The tools bring the arm64 C libraries; an empty program is all that they need to do so.
+    mkdir -p "$work/empty"
+    echo '{"name":"empty","version":"1.0.0"}' >"$work/empty/package.json"
+    echo '{"name":"empty","version":"1.0.0","lockfileVersion":3,"packages":{"":{"name":"empty","version":"1.0.0"}}}' >"$work/empty/package-lock.json"
+    echo 'console.log(process.arch)' >"$work/empty/hello.cjs"
+    ARM64_WORK=$work/arm64 "$tools/arm64-smoke.sh" "$work/empty" hello.cjs
+    rm -rf "$work/arm64-root" && dpkg-deb -x "$work/kestrel-agent_0.0.1_arm64.deb" "$work/arm64-root"
+    local root=$work/arm64-root
+    cat >"$work/arm64.yaml" <<Y
+drone: arm64
+student: $root/usr/share/kestrel/models/student-aerial8-256x144.onnx
+stateDir: $work/arm64-state
+# The camera of the simulator: every 20th second of a flight.
+camera: { source: 'sim:valley-to-town?fps=0.05', pace: as-fast-as-possible }
+threads: 1
+Y
+    rm -rf "$work/arm64-state"
+    ORT_DISABLE_TELEMETRY=1 qemu-aarch64-static -L "$work/arm64/root" "$root/usr/lib/kestrel-agent/bin/node" \
+        "$root/usr/lib/kestrel-agent/agent/bin/kestrel-agent.js" run --config "$work/arm64.yaml" | tee "$work/arm64.log"
+    grep -q 'frames labelled' "$work/arm64.log" && ls "$work"/arm64-state/outbox/*.segment >/dev/null
+    echo "ok    arm64: student, encoder and simulator of the package run (qemu-user)"
+}
+
+[ "$only" = arm64 ] || amd64
+[ "$only" = amd64 ] || arm64
