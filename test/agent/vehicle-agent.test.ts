@@ -141,7 +141,7 @@ t.test(
   },
 )
 
-t.test('A pilot pauses learning, keeps a checkpoint, resumes, and sets the limits', async t => {
+t.test('A pilot pauses learning, keeps a checkpoint, resumes, sets the limits, and rolls back', async t => {
   const { start, poses, results, update, folder, telemetry } = setUp(t)
   const port = await freePort()
   await start({ endpoint: `udpin:127.0.0.1:${port}` })
@@ -187,6 +187,13 @@ t.test('A pilot pauses learning, keeps a checkpoint, resumes, and sets the limit
   await wait('the new rate', () => telemetry.find(({ samplingFps }) => samplingFps === 2))
   const value = await pilot.next('NAMED_VALUE_FLOAT', ({ name }) => name === 'KES_MODEL')
   t.equal(value.value, 1)
+  const share = await pilot.next('NAMED_VALUE_FLOAT', ({ name }) => name === 'a_road')
+  t.ok(Number(share.value) >= 0 && Number(share.value) <= 1, `of the picture: ${share.value}`)
+
+  t.equal(await command(31_011), 0)
+  await pilot.next('STATUSTEXT', ({ text }) => text === 'Kestrel: rolled back to version 0', 0)
+  await wait('the version before', () => telemetry.at(-1)?.modelVersion === 0 || undefined)
+  t.equal(await command(31_011), 4, 'MAV_RESULT_FAILED: nothing is before the student as shipped')
 })
 
 t.test('A key that others can read is refused before the flight', async t => {

@@ -26,6 +26,8 @@ const eager: PartialSessionOptions = {
   batchSize: 4,
   // The quickest of the codecs.
   codec: 'paper',
+  // In steps as large as these some swaps are for the worse; going back has tests of its own.
+  rollBack: { enabled: false },
 }
 
 function createSession(init: Partial<SessionInit> = {}) {
