@@ -36,7 +36,7 @@ export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from
 export { configHelp } from './service/config-help.js'
 export { askAgent, type ControlHandler, ControlSocket } from './service/control-socket.js'
 export { type Notify, openNotify } from './service/notify.js'
-export { rollBackStored } from './service/rollback.js'
+export { rollBack } from './service/rollback.js'
 export { describeStatus } from './service/status.js'
 export type { AgentStatus } from './service/status-module.js'
 export { SystemdModule, watchdogMs } from './service/systemd-module.js'

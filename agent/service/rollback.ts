@@ -22,7 +22,7 @@ export async function rollBack(config: AgentConfig, log: Log): Promise<string> {
  * @returns what was done, a sentence
  * @throws UserError where the shipped model flies, or the files cannot be changed
  */
-export async function rollBackStored(config: AgentConfig, log: Log): Promise<string> {
+async function rollBackStored(config: AgentConfig, log: Log): Promise<string> {
   const student = readStudentFile(config.student)
   const folder = join(config.stateDir, 'weights')
   const store = new SlotStore({ folder, student, log })

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type AgentConfig, parseAgentConfig, startAgent } from '@kestrel/agent'
+import { type AgentConfig, parseAgentConfig, rollBack, startAgent } from '@kestrel/agent'
 import {
   type Connection,
   decodeEnvelope,
@@ -58,24 +58,26 @@ function fly(t: Test) {
   const broker = memoryBroker()
   const log = keptLog()
   let link: MemoryConnection | undefined
+  const configure = (camera: Partial<AgentConfig['camera']> = {}) =>
+    parseAgentConfig({
+      drone: 'kes1',
+      student: file,
+      stateDir: join(folder, 'state'),
+      camera: { source: frames, fps: 10, loop: true, ...camera },
+      sampling: { fps: 5, minFps: 1, maxFps: 10 },
+      uplink: { periodS: 1 },
+      threads: 1,
+      output: { socket: join(folder, 'labels.sock') },
+    })
   return {
+    configure,
     ground: listen(broker.connect()),
     log,
     /** The agent's connection. */
     link: () => link!,
     labels: join(folder, 'labels.sock'),
     start: (camera: Partial<AgentConfig['camera']> = {}) => {
-      const config = parseAgentConfig({
-        drone: 'kes1',
-        student: file,
-        stateDir: join(folder, 'state'),
-        camera: { source: frames, fps: 10, loop: true, ...camera },
-        sampling: { fps: 5, minFps: 1, maxFps: 10 },
-        uplink: { periodS: 1 },
-        threads: 1,
-        output: { socket: join(folder, 'labels.sock') },
-      })
-      return startAgent(config, {
+      return startAgent(configure(camera), {
         log,
         connect: ({ will }) => {
           link = broker.connect({ will })
@@ -87,7 +89,7 @@ function fly(t: Test) {
 }
 
 t.test('a flight: status, segments, updates, refusals, control, a lost link, and a restart', async t => {
-  const { ground, start, link, log, labels } = fly(t)
+  const { ground, start, link, log, labels, configure } = fly(t)
   let agent = await start()
   const reader = readLabelSocket(labels)
   t.match(await ground.hear('status'), {
@@ -171,6 +173,14 @@ t.test('a flight: status, segments, updates, refusals, control, a lost link, and
     { modelVersion: 1, modelDigest: ground.all('updateResult')[0].modelDigest },
     'what it learned is not lost',
   )
+  const told = ground.all('status').length
+  t.equal(
+    await rollBack(configure(), log),
+    'Version 0 flies again instead of version 1',
+    'as the command asks it',
+  )
+  t.match(await ground.hear('status', () => true, told), { modelVersion: 0 })
+  await t.rejects(rollBack(configure(), log), { name: 'UserError', message: /The agent refuses: / })
   await agent.stop()
   t.notOk(
     log.lines.some(line => line.startsWith('error')),
