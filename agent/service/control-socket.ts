@@ -143,7 +143,7 @@ export async function askAgent(path: string, request: ControlRequest): Promise<u
     socket.destroy()
   }
   const answer = JSON.parse(line) as ControlAnswer
-  if (!answer.ok) throw new UserError(`The agent refuses: ${answer.error}`)
+  if (!answer.ok) throw new UserError(`The agent says: ${answer.error}`)
   return answer.value
 }
 

@@ -59,6 +59,10 @@ export class FlightModule implements Module {
     this.finished.catch(() => undefined)
   }
 
+  get started(): boolean {
+    return this.#pipeline !== undefined
+  }
+
   get frames(): number {
     return this.#pipeline?.frames ?? 0
   }

@@ -95,8 +95,10 @@ export class StatusModule implements Module {
     return `${fps.toFixed(1)} frames/s${limit}; model version ${student.applier.version}; ${link.up ? 'link up' : 'no link'}`
   }
 
+  /** @throws Error while the agent starts */
   status(): AgentStatus {
     const { student, camera, link, uplink, flight } = this.#parts
+    if (!flight.started) throw new Error('it is still starting, ask again in some seconds')
     const { drone, broker } = this.#config
     const { fps, p50Ms, p99Ms } = flight.summary()
     return {

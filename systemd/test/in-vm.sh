@@ -96,7 +96,9 @@ install() {
     within 60 "plugged in again, frames come" flies
     [ "$(pid)" = "$old" ] || fail "another process"
 
-    v4l2-ctl -d /dev/video10 -v width=640,height=480,pixelformat=YUYV --stream-out-mmap --stream-out-pattern 1 >/dev/null 2>&1 &
+    head -c 614400 /dev/urandom >/tmp/picture
+    (while cat /tmp/picture; do sleep 0.05; done) |
+        v4l2-ctl -d /dev/video10 -x width=640,height=480,pixelformat=YUYV --stream-out-mmap --stream-from - >/dev/null 2>&1 &
     local feeder=$!
     sleep 2
     camera /dev/video10
