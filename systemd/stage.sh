@@ -81,6 +81,8 @@ if [ "$room" = agent ]; then
     install -m 644 "$here/60-kestrel.rules" "$root/usr/lib/udev/rules.d/"
     install -m 644 "$here/kestrel.tmpfiles" "$root/usr/lib/tmpfiles.d/$name.conf"
     install -m 644 "$here/agent.yaml" "$root/etc/kestrel/agent.yaml"
+    # What `kestrel-agent vehicle params` reads.
+    cp -r "$source/firmware-config" "$lib/"
     cp "$source/docs/install-on-a-drone.md" "$root/usr/share/doc/$name/README.md"
 else
     cp "$source"/models/teacher-*.{onnx,md} "$root/usr/share/kestrel/models/"
