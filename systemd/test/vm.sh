@@ -34,7 +34,7 @@ need() { command -v "$1" >/dev/null || { echo "test:vm: there is no $1: apt-get 
 need dpkg-deb dpkg
 
 (cd "$source" && npx tsc -b)
-export KESTREL_CACHE=$work/cache KESTREL_XZ=${KESTREL_XZ:-1}
+export KESTREL_CACHE=$work/cache
 
 amd64() {
     need debootstrap debootstrap
@@ -79,15 +79,17 @@ arm64() {
 drone: arm64
 student: $root/usr/share/kestrel/models/student-aerial8-256x144.onnx
 stateDir: $work/arm64-state
-# The camera of the simulator: every 20th second of a flight.
-camera: { source: 'sim:valley-to-town?fps=0.05', pace: as-fast-as-possible }
+camera: { source: $work/pictures, fps: 1, pace: as-fast-as-possible }
 threads: 1
 Y
-    rm -rf "$work/arm64-state"
-    ORT_DISABLE_TELEMETRY=1 qemu-aarch64-static -L "$work/arm64/root" "$root/usr/lib/kestrel-agent/bin/node" \
+    rm -rf "$work/arm64-state" "$work/pictures" && mkdir "$work/pictures"
+    for second in 10 20 30; do
+        node "$source/simulator/bin/kestrel-sim.js" frame valley-to-town --at $second --out "$work/pictures/$second.png" >/dev/null
+    done
+    ORT_DISABLE_TELEMETRY=1 timeout 300 qemu-aarch64-static -L "$work/arm64/root" "$root/usr/lib/kestrel-agent/bin/node" \
         "$root/usr/lib/kestrel-agent/agent/bin/kestrel-agent.js" run --config "$work/arm64.yaml" | tee "$work/arm64.log"
-    grep -q 'frames labelled' "$work/arm64.log" && ls "$work"/arm64-state/outbox/*.segment >/dev/null
-    echo "ok    arm64: student, encoder and simulator of the package run (qemu-user)"
+    grep -q '3 frames labelled' "$work/arm64.log" && ls "$work"/arm64-state/outbox/*.segment >/dev/null
+    echo "ok    arm64: student and encoder of the package run (qemu-user)"
 }
 
 [ "$only" = arm64 ] || amd64
