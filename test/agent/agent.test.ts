@@ -180,7 +180,7 @@ t.test('a flight: status, segments, updates, refusals, control, a lost link, and
     'as the command asks it',
   )
   t.match(await ground.hear('status', () => true, told), { modelVersion: 0 })
-  await t.rejects(rollBack(configure(), log), { name: 'UserError', message: /The agent refuses: / })
+  await t.rejects(rollBack(configure(), log), { name: 'UserError', message: /The agent says: .*as shipped/ })
   await agent.stop()
   t.notOk(
     log.lines.some(line => line.startsWith('error')),
