@@ -13,6 +13,11 @@ export interface Watched {
   totalS: number
 }
 
+const MARK_S = 5
+
+/** Segments come every T_update, 10 s at first: over less, a rate would swing between nothing and twice as much. */
+const RATE_MARKS = 6
+
 const bars = ' ▁▂▃▄▅▆▇█'
 
 /** What the demo shows: a block that is drawn again every second, or a line every ten seconds where nobody looks. */
@@ -20,7 +25,8 @@ export class Screen {
   readonly #live: boolean
   #lines = 0
   #saidS = 0
-  #bytes = { up: 0, down: 0, atS: 0 }
+  /** Bytes so far, every 5 s, newest last. */
+  #marks = [{ up: 0, down: 0, atS: 0 }]
   #rate = { up: 0, down: 0 }
   #series: { adapting: number[]; frozen: number[] } = { adapting: [], frozen: [] }
 
@@ -36,11 +42,12 @@ export class Screen {
 
   update(watched: Watched): void {
     const { link, judge, elapsedS } = watched
-    if (elapsedS - this.#bytes.atS >= 5) {
-      const seconds = elapsedS - this.#bytes.atS
-      this.#rate.up = (8 * (link.bytes.up - this.#bytes.up)) / seconds / 1000
-      this.#rate.down = (8 * (link.bytes.down - this.#bytes.down)) / seconds / 1000
-      this.#bytes = { ...link.bytes, atS: elapsedS }
+    if (elapsedS - this.#marks[this.#marks.length - 1].atS >= MARK_S) {
+      const [from] = this.#marks
+      const seconds = elapsedS - from.atS
+      this.#rate.up = (8 * (link.bytes.up - from.up)) / seconds / 1000
+      this.#rate.down = (8 * (link.bytes.down - from.down)) / seconds / 1000
+      this.#marks = [...this.#marks, { ...link.bytes, atS: elapsedS }].slice(-RATE_MARKS)
       if (judge.adapting !== undefined && judge.frozen !== undefined) {
         this.#series.adapting.push(judge.adapting)
         this.#series.frozen.push(judge.frozen)
