@@ -4,7 +4,7 @@ import { minimal } from 'mavlink-mappings'
 import type { AgentConfig } from '../service/config.js'
 import type { AgentStatus } from '../service/status-module.js'
 import { type Autopilot, AutopilotWatch } from '../vehicle/autopilot-watch.js'
-import { heartbeat } from '../vehicle/vehicle.js'
+import { heartbeat } from '../vehicle/heartbeat.js'
 
 /** An autopilot has a heartbeat a second. */
 const LISTEN_S = 5
@@ -44,7 +44,7 @@ export async function checkVehicle(
     await hub.start()
     for (let second = 0; second < LISTEN_S && !heard.signal.aborted; second++) {
       // Some answer only who speaks first.
-      hub.send(heartbeat(), from)
+      hub.send(heartbeat(minimal.MavType.ONBOARD_CONTROLLER), from)
       await clock.sleep(1000, heard.signal)
     }
     const autopilot: Autopilot | undefined = watch.present

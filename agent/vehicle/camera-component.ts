@@ -18,17 +18,6 @@ export const CAMERA_COMPONENT = minimal.MavComponent.CAMERA
 const CAMERA_INFORMATION = 259
 const CAMERA_SETTINGS = 260
 
-export function cameraHeartbeat(): minimal.Heartbeat {
-  return message(minimal.Heartbeat, {
-    type: minimal.MavType.CAMERA,
-    autopilot: minimal.MavAutopilot.INVALID,
-    baseMode: 0 as minimal.MavModeFlag,
-    customMode: 0,
-    systemStatus: minimal.MavState.ACTIVE,
-    mavlinkVersion: 3,
-  })
-}
-
 /**
  * The camera protocol as far as a camera without shutter, storage or stream for the pilot has something to say: that it is there, and
  * how large its pictures are (https://mavlink.io/en/services/camera.html).

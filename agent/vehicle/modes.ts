@@ -27,35 +27,51 @@ export function firmwareOf(autopilot: number): Firmware {
   return autopilot === MavAutopilot.PX4 ? 'PX4' : 'other'
 }
 
-const planes = new Set<number>([
-  MavType.FIXED_WING,
-  MavType.VTOL_TAILSITTER_DUOROTOR,
-  MavType.VTOL_TAILSITTER_QUADROTOR,
-  MavType.VTOL_TILTROTOR,
-  MavType.VTOL_FIXEDROTOR,
-  MavType.VTOL_TAILSITTER,
-  MavType.VTOL_TILTWING,
-  MavType.VTOL_RESERVED5,
+export interface ArdupilotVehicle {
+  /** As in the names of firmware-config's files. */
+  id: 'copter' | 'plane' | 'rover'
+  name: string
+  /** Names by `custom_mode`; empty where a number is free. */
+  modes: string[]
+}
+
+const arduCopter: ArdupilotVehicle = { id: 'copter', name: 'ArduCopter', modes: copter }
+const arduPlane: ArdupilotVehicle = { id: 'plane', name: 'ArduPlane', modes: plane }
+const arduRover: ArdupilotVehicle = { id: 'rover', name: 'Rover', modes: rover }
+
+/** ArduPilot's vehicles by the types that they announce in HEARTBEAT. */
+const ardupilotVehicles = new Map<number, ArdupilotVehicle>([
+  [MavType.QUADROTOR, arduCopter],
+  [MavType.COAXIAL, arduCopter],
+  [MavType.HELICOPTER, arduCopter],
+  [MavType.HEXAROTOR, arduCopter],
+  [MavType.OCTOROTOR, arduCopter],
+  [MavType.TRICOPTER, arduCopter],
+  [MavType.DODECAROTOR, arduCopter],
+  [MavType.DECAROTOR, arduCopter],
+  // A quadplane calls itself a plane, or a VTOL of some kind (Q_MAV_TYPE).
+  [MavType.FIXED_WING, arduPlane],
+  [MavType.VTOL_TAILSITTER_DUOROTOR, arduPlane],
+  [MavType.VTOL_TAILSITTER_QUADROTOR, arduPlane],
+  [MavType.VTOL_TILTROTOR, arduPlane],
+  [MavType.VTOL_FIXEDROTOR, arduPlane],
+  [MavType.VTOL_TAILSITTER, arduPlane],
+  [MavType.VTOL_TILTWING, arduPlane],
+  [MavType.VTOL_RESERVED5, arduPlane],
+  [MavType.GROUND_ROVER, arduRover],
+  [MavType.SURFACE_BOAT, arduRover],
 ])
-const rovers = new Set<number>([MavType.GROUND_ROVER, MavType.SURFACE_BOAT])
-const copters = new Set<number>([
-  MavType.QUADROTOR,
-  MavType.COAXIAL,
-  MavType.HELICOPTER,
-  MavType.HEXAROTOR,
-  MavType.OCTOROTOR,
-  MavType.TRICOPTER,
-  MavType.DODECAROTOR,
-  MavType.DECAROTOR,
-])
+
+/** @param type MAV_TYPE; undefined where ArduPilot is known by no such type */
+export function ardupilotVehicle(type: number): ArdupilotVehicle | undefined {
+  return ardupilotVehicles.get(type)
+}
 
 /** Such as `ArduCopter` or `PX4`. @param type MAV_TYPE @param autopilot MAV_AUTOPILOT */
 export function kindOf(type: number, autopilot: number): string {
   const firmware = firmwareOf(autopilot)
   if (firmware !== 'ArduPilot') return firmware === 'PX4' ? 'PX4' : `autopilot ${autopilot}`
-  if (copters.has(type)) return 'ArduCopter'
-  if (planes.has(type)) return 'ArduPlane'
-  return rovers.has(type) ? 'Rover' : 'ArduPilot'
+  return ardupilotVehicle(type)?.name ?? 'ArduPilot'
 }
 
 /** Name of the flight mode; its number where it has none that is known. */
@@ -65,10 +81,7 @@ export function modeName(type: number, autopilot: number, customMode: number): s
 }
 
 function tableOf(type: number, autopilot: number): string[] | undefined {
-  if (firmwareOf(autopilot) !== 'ArduPilot') return undefined
-  if (copters.has(type)) return copter
-  if (planes.has(type)) return plane
-  return rovers.has(type) ? rover : undefined
+  return firmwareOf(autopilot) === 'ArduPilot' ? ardupilotVehicle(type)?.modes : undefined
 }
 
 function px4Mode(customMode: number): string | undefined {

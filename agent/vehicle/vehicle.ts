@@ -3,7 +3,8 @@ import type { Clock, Log } from '@kestrel/runtime'
 import { common, type MavLinkData, minimal } from 'mavlink-mappings'
 import { type Autopilot, AutopilotWatch } from './autopilot-watch.js'
 import { type BoardReadings, onboardComputerStatus } from './board.js'
-import { CAMERA_COMPONENT, type CameraFacts, cameraCommands, cameraHeartbeat } from './camera-component.js'
+import { CAMERA_COMPONENT, type CameraFacts, cameraCommands } from './camera-component.js'
+import { heartbeat } from './heartbeat.js'
 import { MessageRates } from './message-rates.js'
 import { NamedValues } from './named-values.js'
 import { OwnCommands } from './own-commands.js'
@@ -14,6 +15,7 @@ import type { Pose } from './track.js'
 import { VehicleState } from './vehicle-state.js'
 
 const { MavCmd, MavSeverity } = common
+const { MavType } = minimal
 
 /** Our own component, MAV_COMP_ID_ONBOARD_COMPUTER. */
 const OWN_COMPONENT = minimal.MavComponent.ONBOARD_COMPUTER
@@ -153,8 +155,9 @@ export class Vehicle {
       for (const neighbour of this.#hub.neighbours) {
         // A server over UDP learns of us only when we speak.
         if (!isKnown && neighbour.heard > 0) continue
-        this.#hub.send(heartbeat(), this.#self, neighbour)
-        if (isKnown && camera !== undefined) this.#hub.send(cameraHeartbeat(), this.#camera, neighbour)
+        this.#hub.send(heartbeat(MavType.ONBOARD_CONTROLLER), this.#self, neighbour)
+        if (isKnown && camera !== undefined)
+          this.#hub.send(heartbeat(MavType.CAMERA), this.#camera, neighbour)
       }
       dueMs += HEARTBEAT_MS * Math.max(1, Math.ceil((clock.nowMs() - dueMs) / HEARTBEAT_MS))
       await clock.sleep(dueMs - clock.nowMs(), signal)
@@ -278,16 +281,4 @@ export class Vehicle {
 
 function isOurs(component: number, isCamera: boolean): boolean {
   return component === OWN_COMPONENT || (isCamera && component === CAMERA_COMPONENT)
-}
-
-/** HEARTBEAT (#0) of a companion computer. */
-export function heartbeat(): minimal.Heartbeat {
-  return message(minimal.Heartbeat, {
-    type: minimal.MavType.ONBOARD_CONTROLLER,
-    autopilot: minimal.MavAutopilot.INVALID,
-    baseMode: 0 as minimal.MavModeFlag,
-    customMode: 0,
-    systemStatus: minimal.MavState.ACTIVE,
-    mavlinkVersion: 3,
-  })
 }

@@ -1,4 +1,5 @@
 import { minimal, standard } from 'mavlink-mappings'
+import { ardupilotVehicle } from '../modes.js'
 import type { Encoding } from './value.js'
 
 export interface Firmware {
@@ -9,26 +10,7 @@ export interface Firmware {
   version: { major: number; minor: number; patch: number } | undefined
 }
 
-const { MavAutopilot, MavType } = minimal
-
-/** Types that ArduPilot's vehicles announce in HEARTBEAT. */
-const ardupilotVehicles = new Map<number, 'copter' | 'plane' | 'rover'>([
-  ...[
-    MavType.QUADROTOR,
-    MavType.COAXIAL,
-    MavType.HELICOPTER,
-    MavType.HEXAROTOR,
-    MavType.OCTOROTOR,
-    MavType.TRICOPTER,
-    MavType.DODECAROTOR,
-    MavType.DECAROTOR,
-  ].map(type => [type, 'copter'] as const),
-  // A quadplane calls itself a plane, or a VTOL of some kind (Q_MAV_TYPE).
-  ...[1, 19, 20, 21, 22, 23, 24, 25].map(type => [type, 'plane'] as const),
-  ...[MavType.GROUND_ROVER, MavType.SURFACE_BOAT].map(type => [type, 'rover'] as const),
-])
-
-const ardupilotNames = { copter: 'ArduCopter', plane: 'ArduPlane', rover: 'Rover' }
+const { MavAutopilot } = minimal
 
 /**
  * @param heartbeat `type` and `autopilot` of HEARTBEAT
@@ -49,9 +31,9 @@ export function identify(
   const suffix = version === undefined ? '' : ` ${version.major}.${version.minor}.${version.patch}`
   if (heartbeat.autopilot === MavAutopilot.PX4) return { vehicle: 'px4', name: `PX4${suffix}`, version }
   if (heartbeat.autopilot === MavAutopilot.ARDUPILOTMEGA) {
-    const vehicle = ardupilotVehicles.get(heartbeat.type)
-    const name = vehicle === undefined ? `ArduPilot (type ${heartbeat.type})` : ardupilotNames[vehicle]
-    return { vehicle, name: `${name}${suffix}`, version }
+    const vehicle = ardupilotVehicle(heartbeat.type)
+    const name = vehicle?.name ?? `ArduPilot (type ${heartbeat.type})`
+    return { vehicle: vehicle?.id, name: `${name}${suffix}`, version }
   }
   return { vehicle: undefined, name: `autopilot of kind ${heartbeat.autopilot}${suffix}`, version }
 }
