@@ -31,20 +31,6 @@ export function agentSockets(stateDir: string): string[] {
   return stateDir === '/var/lib/kestrel' ? sockets : sockets.reverse()
 }
 
-/**
- * Asks the agent with this state, wherever it listens.
- *
- * @returns undefined where none runs
- * @throws UserError where it may not be asked, or refuses
- */
-export async function askAny(stateDir: string, request: ControlRequest): Promise<unknown> {
-  for (const path of agentSockets(stateDir)) {
-    const value = await askAgent(path, request)
-    if (value !== undefined) return value
-  }
-  return undefined
-}
-
 /** A local Unix socket on which the running agent answers `kestrel-agent status` and the like. */
 export class ControlSocket {
   readonly #path: string

@@ -3,7 +3,8 @@ import { parameterDigest, readStudentFile } from '@kestrel/models'
 import { type Log, messageOf, UserError } from '@kestrel/runtime'
 import { SlotStore } from '../student/store.js'
 import type { AgentConfig } from './config.js'
-import { askAny } from './control-socket.js'
+import { agentSockets, askAgent } from './control-socket.js'
+import type { AgentStatus } from './status-module.js'
 
 /**
  * Goes back to the weights before: in flight where the agent runs, at its next start otherwise.
@@ -12,8 +13,12 @@ import { askAny } from './control-socket.js'
  * @throws UserError where the shipped model flies, or it cannot be done
  */
 export async function rollBack(config: AgentConfig, log: Log): Promise<string> {
-  const answer = await askAny(config.stateDir, { command: 'rollback' })
-  return answer === undefined ? rollBackStored(config, log) : String(answer)
+  for (const path of agentSockets(config.stateDir)) {
+    const status = (await askAgent(path, { command: 'status' })) as AgentStatus | undefined
+    // The service may run with another state: its weights are not meant.
+    if (status?.stateDir === config.stateDir) return String(await askAgent(path, { command: 'rollback' }))
+  }
+  return rollBackStored(config, log)
 }
 
 /**

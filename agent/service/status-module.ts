@@ -1,19 +1,16 @@
 import { type Clock, type Log, messageOf, UserError } from '@kestrel/runtime'
-import type { BoardModule } from './board-module.js'
-import type { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import { ControlSocket, controlPath } from './control-socket.js'
-import type { FlightModule } from './flight-module.js'
-import { type LinkModule, VERSION } from './link-module.js'
+import { VERSION } from './link-module.js'
 import type { Module } from './modules.js'
-import type { StudentModule } from './student-module.js'
-import type { UplinkModule } from './uplink-module.js'
-import type { VehicleModule } from './vehicle-module.js'
+import type { ReportParts } from './report-module.js'
 
 /** How the agent does, as `kestrel-agent status --json` prints it. */
 export interface AgentStatus {
   drone: string
   software: string
+  /** Which of several agents this is. */
+  stateDir: string
   upS: number
   camera: { source: string; description: string; trouble?: string }
   flight: { fps: number; p50Ms: number; p99Ms: number; frames: number; dropped: number }
@@ -40,27 +37,17 @@ export interface AgentStatus {
   }
 }
 
-export interface StatusParts {
-  student: StudentModule
-  camera: CameraModule
-  link: LinkModule
-  uplink: UplinkModule
-  flight: FlightModule
-  board: BoardModule
-  vehicle?: VehicleModule
-}
-
 /** Answers on the control socket. */
 export class StatusModule implements Module {
   readonly name = 'status'
   readonly #config: AgentConfig
-  readonly #parts: StatusParts
+  readonly #parts: ReportParts
   readonly #clock: Clock
   readonly #log: Log
   readonly #beganMs: number
   readonly #socket: ControlSocket
 
-  constructor(config: AgentConfig, parts: StatusParts, options: { clock: Clock; log: Log }) {
+  constructor(config: AgentConfig, parts: ReportParts, options: { clock: Clock; log: Log }) {
     this.#config = config
     this.#parts = parts
     this.#clock = options.clock
@@ -99,11 +86,12 @@ export class StatusModule implements Module {
   status(): AgentStatus {
     const { student, camera, link, uplink, flight } = this.#parts
     if (!flight.started) throw new Error('it is still starting, ask again in some seconds')
-    const { drone, broker } = this.#config
+    const { drone, broker, stateDir } = this.#config
     const { fps, p50Ms, p99Ms } = flight.summary()
     return {
       drone,
       software: `kestrel-agent ${VERSION}`,
+      stateDir,
       upS: (this.#clock.nowMs() - this.#beganMs) / 1000,
       camera: {
         source: this.#config.camera.source,

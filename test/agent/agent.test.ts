@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type AgentConfig, parseAgentConfig, rollBack, startAgent } from '@kestrel/agent'
+import { type AgentConfig, ControlSocket, parseAgentConfig, rollBack, startAgent } from '@kestrel/agent'
 import {
   type Connection,
   decodeEnvelope,
@@ -281,4 +281,21 @@ t.test('a live camera that comes later: the agent is up meanwhile, and then it f
 t.test('a camera that is not there is one clear error, and nothing is left running', async t => {
   const { start } = fly(t)
   await t.rejects(start({ source: '/nowhere.mp4' }), { name: 'UserError', message: /\/nowhere\.mp4/ })
+})
+
+t.test('rollback leaves an agent with another state alone', async t => {
+  const { configure, log } = fly(t)
+  const config = configure()
+  const asked: string[] = []
+  const other = new ControlSocket(join(config.stateDir, 'agent.sock'), {
+    status: () => {
+      asked.push('status')
+      return { stateDir: '/elsewhere' }
+    },
+    rollback: () => asked.push('rollback'),
+  })
+  await other.start()
+  t.teardown(() => other.stop())
+  await t.rejects(rollBack(config, log), { name: 'UserError', message: /flies the student as shipped/ })
+  t.same(asked, ['status'])
 })
