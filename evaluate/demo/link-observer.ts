@@ -17,6 +17,7 @@ const directions: Record<What, 'up' | 'down'> = {
   'update-result': 'up',
   resync: 'up',
   update: 'down',
+  receipt: 'down',
   control: 'down',
 }
 

@@ -11,6 +11,9 @@ const codecs = {
   [VideoCodec.AV1]: 'av1',
 } as const
 
+/** Frames further apart than this are no neighbours, ms: ASR samples one frame in 10 s at least. */
+const NEIGHBOURS_MS = 60_000
+
 /**
  * What happens to a segment on arrival: decode, label, add to the replay buffer; and the agreement φ between the labels of
  * consecutive frames, for ASR.
@@ -21,7 +24,7 @@ export class SegmentIntake {
   readonly #buffer: ReplayBuffer
   readonly #log: Log
   readonly #scaler = new Scaler()
-  #last: LabelMap | undefined
+  #last: { timeMs: number; labels: LabelMap } | undefined
   #newFrames = 0
   #phis: number[] = []
   #saidUnlabelled = false
@@ -63,21 +66,28 @@ export class SegmentIntake {
       const timeMs = Number(frames[i].captureUs) / 1000
       const reference = { sourceIndex: Number(frames[i].sourceIndex), captureMs: timeMs }
       const labels = await labelFrame(this.#teacher, this.#student, image, reference)
-      const phi = this.#last === undefined ? undefined : agreement(this.#last, labels, this.#student)
+      const phi = this.#agreement(timeMs, labels)
       if (phi !== undefined) phis.push(phi)
-      this.#last = labels
+      this.#last = { timeMs, labels }
       if (!isLabelled(labels)) {
         this.#sayUnlabelled(reference.sourceIndex)
         continue
       }
       const { width: w, height: h } = this.#student.input
-      this.#buffer.add({ timeMs, image: toPlanar(this.#scaler.scale(image, w, h)), labels })
+      if (!this.#buffer.add({ timeMs, image: toPlanar(this.#scaler.scale(image, w, h)), labels })) continue
       added++
       this.#newFrames++
     }
     this.#phis.push(...phis)
     const phi = mean(phis)
     return { frames: added, ...(phi === undefined ? {} : { phi }) }
+  }
+
+  /** φ between this frame and the one before: not where another came in between, or came later, as after an outage. */
+  #agreement(timeMs: number, labels: LabelMap): number | undefined {
+    const last = this.#last
+    if (last === undefined || timeMs <= last.timeMs || timeMs > last.timeMs + NEIGHBOURS_MS) return undefined
+    return agreement(last.labels, labels, this.#student)
   }
 
   #sayUnlabelled(sourceIndex: number): void {
