@@ -11,6 +11,8 @@ export type What =
   | 'update-result'
   | 'control'
   | 'resync'
+  | 'command'
+  | 'command-result'
 
 /** How each kind of message travels (DESIGN.md section 6). A retained one is handed to whoever subscribes later. */
 export const delivery: Record<What, { payload: Payload['case']; qos: 0 | 1; retain: boolean }> = {
@@ -22,6 +24,8 @@ export const delivery: Record<What, { payload: Payload['case']; qos: 0 | 1; reta
   'update-result': { payload: 'updateResult', qos: 1, retain: false },
   control: { payload: 'control', qos: 1, retain: true },
   resync: { payload: 'resync', qos: 1, retain: false },
+  command: { payload: 'command', qos: 1, retain: false },
+  'command-result': { payload: 'commandResult', qos: 1, retain: false },
 }
 
 const ROOT = 'kestrel/v1'
