@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIr4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDCKpAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZCKsAgoFQm9hcmQSDQoFbW9kZWwYASABKAkSCwoDY3B1GAIgASgCEg4KBm1lbW9yeRgDIAEoAhIaCg10ZW1wZXJhdHVyZV9jGAQgASgCSACIAQESFQoNdW5kZXJfdm9sdGFnZRgFIAEoCBIVCg1jcHVfdGhyb3R0bGVkGAYgASgIEhkKEXRoZXJtYWxfdGhyb3R0bGVkGAcgASgIEhEKCWRpc2tfZnVsbBgIIAEoCBIXCg9kaXNrX2ZyZWVfYnl0ZXMYCSABKAQSEwoLc3RhdGVfYnl0ZXMYCiABKAQSEQoJbGltaXRfZnBzGAsgASgCEhQKDGxpbWl0X3JlYXNvbhgMIAEoCRIWCg5mcmFtZXNfc2tpcHBlZBgNIAEoBEIQCg5fdGVtcGVyYXR1cmVfYyKjAgoEUG9zZRIUCgxsYXRpdHVkZV9kZWcYASABKAESFQoNbG9uZ2l0dWRlX2RlZxgCIAEoARISCgphbHRpdHVkZV9tGAMgASgCEhAKCGhlaWdodF9tGAQgASgCEhUKCHJvbGxfcmFkGAUgASgCSACIAQESFgoJcGl0Y2hfcmFkGAYgASgCSAGIAQESFAoHeWF3X3JhZBgHIAEoAkgCiAEBEhEKCW5vcnRoX21wcxgIIAEoAhIQCghlYXN0X21wcxgJIAEoAhIQCghkb3duX21wcxgKIAEoAhIRCglzcGVlZF9tcHMYCyABKAISEgoKcG9zaXRpb25lZBgMIAEoCEILCglfcm9sbF9yYWRCDAoKX3BpdGNoX3JhZEIKCghfeWF3X3JhZCKXAwoHVmVoaWNsZRIRCgljb25uZWN0ZWQYASABKAgSEQoJc3lzdGVtX2lkGAIgASgNEgwKBGtpbmQYAyABKAkSDQoFYXJtZWQYBCABKAgSDAoEbW9kZRgFIAEoCRIUCgxsYW5kZWRfc3RhdGUYBiABKA0SHgoEcG9zZRgHIAEoCzIQLmtlc3RyZWwudjEuUG9zZRIWCgliYXR0ZXJ5X3YYCCABKAJIAIgBARIWCgliYXR0ZXJ5X2EYCSABKAJIAYgBARIcCg9iYXR0ZXJ5X3BlcmNlbnQYCiABKAJIAogBARIPCgdncHNfZml4GAsgASgNEhIKCnNhdGVsbGl0ZXMYDCABKA0SGQoMYWlyc3BlZWRfbXBzGA0gASgCSAOIAQESDwoHcmVmdXNlZBgOIAEoBBIOCgZmcmFtZXMYDyABKAQSFQoNZnJhbWVzX3RhZ2dlZBgQIAEoBEIMCgpfYmF0dGVyeV92QgwKCl9iYXR0ZXJ5X2FCEgoQX2JhdHRlcnlfcGVyY2VudEIPCg1fYWlyc3BlZWRfbXBzImoKDFNhbXBsZWRGcmFtZRIQCghmcmFtZV9pZBgBIAEoBBISCgpjYXB0dXJlX3VzGAIgASgDEhQKDHNvdXJjZV9pbmRleBgDIAEoBBIeCgRwb3NlGAogASgLMhAua2VzdHJlbC52MS5Qb3NlItMBCgdTZWdtZW50EhAKCHNlcXVlbmNlGAEgASgEEiUKBWNvZGVjGAIgASgOMhYua2VzdHJlbC52MS5WaWRlb0NvZGVjEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRIoCgZmcmFtZXMYBSADKAsyGC5rZXN0cmVsLnYxLlNhbXBsZWRGcmFtZRINCgV2aWRlbxgGIAEoDBIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhAKCGJlZ2luX3VzGAggASgDEg4KBmVuZF91cxgJIAEoAyJaCgZVcGRhdGUSFAoMYmFzZV92ZXJzaW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEcGFydBgDIAEoDRINCgVwYXJ0cxgEIAEoDRIMCgRkYXRhGAUgASgMIqQBCgxVcGRhdGVSZXN1bHQSDwoHdmVyc2lvbhgBIAEoDRIPCgdhcHBsaWVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIOCgZkZXRhaWwYBCABKAkSFQoNbW9kZWxfdmVyc2lvbhgFIAEoDRIUCgxtb2RlbF9kaWdlc3QYBiABKAwSEAoIYXBwbHlfbXMYByABKAISEwoLcm9sbGVkX2JhY2sYFCADKAwidAoHQ29udHJvbBIUCgxzYW1wbGluZ19mcHMYASABKAISFwoPdXBkYXRlX3BlcmlvZF9zGAIgASgCEhMKC3VwbGlua19rYnBzGAMgASgCEg4KBnBhdXNlZBgEIAEoCBIVCg1yZWplY3RfZGlnZXN0GAogASgMIkUKBlJlc3luYxIVCg1tb2RlbF92ZXJzaW9uGAEgASgNEhQKDG1vZGVsX2RpZ2VzdBgCIAEoDBIOCgZyZWFzb24YAyABKAkqagoKVmlkZW9Db2RlYxIbChdWSURFT19DT0RFQ19VTlNQRUNJRklFRBAAEhQKEFZJREVPX0NPREVDX0gyNjQQARIUChBWSURFT19DT0RFQ19IRVZDEAISEwoPVklERU9fQ09ERUNfQVYxEANiBnByb3RvMw");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEiwAMKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIABImCgdjb21tYW5kGBEgASgLMhMua2VzdHJlbC52MS5Db21tYW5kSAASMwoOY29tbWFuZF9yZXN1bHQYEiABKAsyGS5rZXN0cmVsLnYxLkNvbW1hbmRSZXN1bHRIAEIJCgdwYXlsb2FkIr4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDCLWAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZBIrCghsZWFybmluZxg8IAEoCzIZLmtlc3RyZWwudjEuTGVhcm5pbmdTdGF0ZSJQCg1MZWFybmluZ1N0YXRlEg4KBnBhdXNlZBgBIAEoCBIPCgdtaW5fZnBzGAIgASgCEg8KB21heF9mcHMYAyABKAISDQoFaG9sZHMYBCADKAkirAIKBUJvYXJkEg0KBW1vZGVsGAEgASgJEgsKA2NwdRgCIAEoAhIOCgZtZW1vcnkYAyABKAISGgoNdGVtcGVyYXR1cmVfYxgEIAEoAkgAiAEBEhUKDXVuZGVyX3ZvbHRhZ2UYBSABKAgSFQoNY3B1X3Rocm90dGxlZBgGIAEoCBIZChF0aGVybWFsX3Rocm90dGxlZBgHIAEoCBIRCglkaXNrX2Z1bGwYCCABKAgSFwoPZGlza19mcmVlX2J5dGVzGAkgASgEEhMKC3N0YXRlX2J5dGVzGAogASgEEhEKCWxpbWl0X2ZwcxgLIAEoAhIUCgxsaW1pdF9yZWFzb24YDCABKAkSFgoOZnJhbWVzX3NraXBwZWQYDSABKARCEAoOX3RlbXBlcmF0dXJlX2MiowIKBFBvc2USFAoMbGF0aXR1ZGVfZGVnGAEgASgBEhUKDWxvbmdpdHVkZV9kZWcYAiABKAESEgoKYWx0aXR1ZGVfbRgDIAEoAhIQCghoZWlnaHRfbRgEIAEoAhIVCghyb2xsX3JhZBgFIAEoAkgAiAEBEhYKCXBpdGNoX3JhZBgGIAEoAkgBiAEBEhQKB3lhd19yYWQYByABKAJIAogBARIRCglub3J0aF9tcHMYCCABKAISEAoIZWFzdF9tcHMYCSABKAISEAoIZG93bl9tcHMYCiABKAISEQoJc3BlZWRfbXBzGAsgASgCEhIKCnBvc2l0aW9uZWQYDCABKAhCCwoJX3JvbGxfcmFkQgwKCl9waXRjaF9yYWRCCgoIX3lhd19yYWQilwMKB1ZlaGljbGUSEQoJY29ubmVjdGVkGAEgASgIEhEKCXN5c3RlbV9pZBgCIAEoDRIMCgRraW5kGAMgASgJEg0KBWFybWVkGAQgASgIEgwKBG1vZGUYBSABKAkSFAoMbGFuZGVkX3N0YXRlGAYgASgNEh4KBHBvc2UYByABKAsyEC5rZXN0cmVsLnYxLlBvc2USFgoJYmF0dGVyeV92GAggASgCSACIAQESFgoJYmF0dGVyeV9hGAkgASgCSAGIAQESHAoPYmF0dGVyeV9wZXJjZW50GAogASgCSAKIAQESDwoHZ3BzX2ZpeBgLIAEoDRISCgpzYXRlbGxpdGVzGAwgASgNEhkKDGFpcnNwZWVkX21wcxgNIAEoAkgDiAEBEg8KB3JlZnVzZWQYDiABKAQSDgoGZnJhbWVzGA8gASgEEhUKDWZyYW1lc190YWdnZWQYECABKARCDAoKX2JhdHRlcnlfdkIMCgpfYmF0dGVyeV9hQhIKEF9iYXR0ZXJ5X3BlcmNlbnRCDwoNX2FpcnNwZWVkX21wcyJqCgxTYW1wbGVkRnJhbWUSEAoIZnJhbWVfaWQYASABKAQSEgoKY2FwdHVyZV91cxgCIAEoAxIUCgxzb3VyY2VfaW5kZXgYAyABKAQSHgoEcG9zZRgKIAEoCzIQLmtlc3RyZWwudjEuUG9zZSLTAQoHU2VnbWVudBIQCghzZXF1ZW5jZRgBIAEoBBIlCgVjb2RlYxgCIAEoDjIWLmtlc3RyZWwudjEuVmlkZW9Db2RlYxINCgV3aWR0aBgDIAEoDRIOCgZoZWlnaHQYBCABKA0SKAoGZnJhbWVzGAUgAygLMhgua2VzdHJlbC52MS5TYW1wbGVkRnJhbWUSDQoFdmlkZW8YBiABKAwSFQoNbW9kZWxfdmVyc2lvbhgHIAEoDRIQCghiZWdpbl91cxgIIAEoAxIOCgZlbmRfdXMYCSABKAMiWgoGVXBkYXRlEhQKDGJhc2VfdmVyc2lvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBHBhcnQYAyABKA0SDQoFcGFydHMYBCABKA0SDAoEZGF0YRgFIAEoDCKkAQoMVXBkYXRlUmVzdWx0Eg8KB3ZlcnNpb24YASABKA0SDwoHYXBwbGllZBgCIAEoCBIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJEhUKDW1vZGVsX3ZlcnNpb24YBSABKA0SFAoMbW9kZWxfZGlnZXN0GAYgASgMEhAKCGFwcGx5X21zGAcgASgCEhMKC3JvbGxlZF9iYWNrGBQgAygMInQKB0NvbnRyb2wSFAoMc2FtcGxpbmdfZnBzGAEgASgCEhcKD3VwZGF0ZV9wZXJpb2RfcxgCIAEoAhITCgt1cGxpbmtfa2JwcxgDIAEoAhIOCgZwYXVzZWQYBCABKAgSFQoNcmVqZWN0X2RpZ2VzdBgKIAEoDCJFCgZSZXN5bmMSFQoNbW9kZWxfdmVyc2lvbhgBIAEoDRIUCgxtb2RlbF9kaWdlc3QYAiABKAwSDgoGcmVhc29uGAMgASgJIsUBCgdDb21tYW5kEgoKAmlkGAEgASgMEhIKCGxlYXJuaW5nGAogASgISAASLgoIc2FtcGxpbmcYCyABKAsyGi5rZXN0cmVsLnYxLlNhbXBsaW5nTGltaXRzSAASKQoJcm9sbF9iYWNrGAwgASgLMhQua2VzdHJlbC52MS5Sb2xsQmFja0gAEjUKD3NhdmVfY2hlY2twb2ludBgNIAEoCzIaLmtlc3RyZWwudjEuU2F2ZUNoZWNrcG9pbnRIAEIICgZhY3Rpb24iMgoOU2FtcGxpbmdMaW1pdHMSDwoHbWluX2ZwcxgBIAEoAhIPCgdtYXhfZnBzGAIgASgCIiAKCFJvbGxCYWNrEhQKDGZyb21fdmVyc2lvbhgBIAEoDSIQCg5TYXZlQ2hlY2twb2ludCJ9Cg1Db21tYW5kUmVzdWx0EgoKAmlkGAEgASgMEgwKBGRvbmUYAiABKAgSDgoGZGV0YWlsGAMgASgJEhUKDW1vZGVsX3ZlcnNpb24YBCABKA0SKwoIbGVhcm5pbmcYBSABKAsyGS5rZXN0cmVsLnYxLkxlYXJuaW5nU3RhdGUqagoKVmlkZW9Db2RlYxIbChdWSURFT19DT0RFQ19VTlNQRUNJRklFRBAAEhQKEFZJREVPX0NPREVDX0gyNjQQARIUChBWSURFT19DT0RFQ19IRVZDEAISEwoPVklERU9fQ09ERUNfQVYxEANiBnByb3RvMw");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -84,6 +84,18 @@ export type Envelope = Message<"kestrel.v1.Envelope"> & {
      */
     value: Resync;
     case: "resync";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.Command command = 17;
+     */
+    value: Command;
+    case: "command";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.CommandResult command_result = 18;
+     */
+    value: CommandResult;
+    case: "commandResult";
   } | { case: undefined; value?: undefined };
 };
 
@@ -226,6 +238,11 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
    * @generated from field: kestrel.v1.Board board = 30;
    */
   board?: Board | undefined;
+
+  /**
+   * @generated from field: kestrel.v1.LearningState learning = 60;
+   */
+  learning?: LearningState | undefined;
 };
 
 /**
@@ -234,6 +251,46 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
  */
 export const TelemetrySchema: GenMessage<Telemetry> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 2);
+
+/**
+ * What can be set about the learning on board, as it is.
+ *
+ * @generated from message kestrel.v1.LearningState
+ */
+export type LearningState = Message<"kestrel.v1.LearningState"> & {
+  /**
+   * By hand: no frame is sampled and no update is taken.
+   *
+   * @generated from field: bool paused = 1;
+   */
+  paused: boolean;
+
+  /**
+   * Frames/s between which the sampling rate stays whatever the ground asks for.
+   *
+   * @generated from field: float min_fps = 2;
+   */
+  minFps: number;
+
+  /**
+   * @generated from field: float max_fps = 3;
+   */
+  maxFps: number;
+
+  /**
+   * Why no frame is sampled at present, in words; empty where frames are.
+   *
+   * @generated from field: repeated string holds = 4;
+   */
+  holds: string[];
+};
+
+/**
+ * Describes the message kestrel.v1.LearningState.
+ * Use `create(LearningStateSchema)` to create a new message.
+ */
+export const LearningStateSchema: GenMessage<LearningState> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 3);
 
 /**
  * How the companion computer does.
@@ -324,7 +381,7 @@ export type Board = Message<"kestrel.v1.Board"> & {
  * Use `create(BoardSchema)` to create a new message.
  */
 export const BoardSchema: GenMessage<Board> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 3);
+  messageDesc(file_link_proto_kestrel, 4);
 
 /**
  * Where the vehicle was at one moment, between two messages of the autopilot or a little beyond the last.
@@ -406,7 +463,7 @@ export type Pose = Message<"kestrel.v1.Pose"> & {
  * Use `create(PoseSchema)` to create a new message.
  */
 export const PoseSchema: GenMessage<Pose> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 5);
 
 /**
  * The autopilot as the drone knows it.
@@ -510,7 +567,7 @@ export type Vehicle = Message<"kestrel.v1.Vehicle"> & {
  * Use `create(VehicleSchema)` to create a new message.
  */
 export const VehicleSchema: GenMessage<Vehicle> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * @generated from message kestrel.v1.SampledFrame
@@ -546,7 +603,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -607,7 +664,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -646,7 +703,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * Drone → ground, QoS 1.
@@ -704,7 +761,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 9);
+  messageDesc(file_link_proto_kestrel, 10);
 
 /**
  * Ground → drone, retained.
@@ -752,7 +809,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 10);
+  messageDesc(file_link_proto_kestrel, 11);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -781,7 +838,161 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 11);
+  messageDesc(file_link_proto_kestrel, 12);
+
+/**
+ * Ground → drone, QoS 1: somebody steers the learning by hand. The answer is a CommandResult with the same id.
+ *
+ * @generated from message kestrel.v1.Command
+ */
+export type Command = Message<"kestrel.v1.Command"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from oneof kestrel.v1.Command.action
+   */
+  action: {
+    /**
+     * False: no frame is sampled and no update is taken until it is true again.
+     *
+     * @generated from field: bool learning = 10;
+     */
+    value: boolean;
+    case: "learning";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.SamplingLimits sampling = 11;
+     */
+    value: SamplingLimits;
+    case: "sampling";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.RollBack roll_back = 12;
+     */
+    value: RollBack;
+    case: "rollBack";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.SaveCheckpoint save_checkpoint = 13;
+     */
+    value: SaveCheckpoint;
+    case: "saveCheckpoint";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message kestrel.v1.Command.
+ * Use `create(CommandSchema)` to create a new message.
+ */
+export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 13);
+
+/**
+ * @generated from message kestrel.v1.SamplingLimits
+ */
+export type SamplingLimits = Message<"kestrel.v1.SamplingLimits"> & {
+  /**
+   * Frames/s.
+   *
+   * @generated from field: float min_fps = 1;
+   */
+  minFps: number;
+
+  /**
+   * @generated from field: float max_fps = 2;
+   */
+  maxFps: number;
+};
+
+/**
+ * Describes the message kestrel.v1.SamplingLimits.
+ * Use `create(SamplingLimitsSchema)` to create a new message.
+ */
+export const SamplingLimitsSchema: GenMessage<SamplingLimits> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 14);
+
+/**
+ * Back to the weights before. Names what is to be left, since a message may come late or twice: where something else flies by then,
+ * nothing is done.
+ *
+ * @generated from message kestrel.v1.RollBack
+ */
+export type RollBack = Message<"kestrel.v1.RollBack"> & {
+  /**
+   * @generated from field: uint32 from_version = 1;
+   */
+  fromVersion: number;
+};
+
+/**
+ * Describes the message kestrel.v1.RollBack.
+ * Use `create(RollBackSchema)` to create a new message.
+ */
+export const RollBackSchema: GenMessage<RollBack> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 15);
+
+/**
+ * Keep what flies as a model of its own on the drone.
+ *
+ * @generated from message kestrel.v1.SaveCheckpoint
+ */
+export type SaveCheckpoint = Message<"kestrel.v1.SaveCheckpoint"> & {
+};
+
+/**
+ * Describes the message kestrel.v1.SaveCheckpoint.
+ * Use `create(SaveCheckpointSchema)` to create a new message.
+ */
+export const SaveCheckpointSchema: GenMessage<SaveCheckpoint> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 16);
+
+/**
+ * Drone → ground, QoS 1: what came of a Command.
+ *
+ * @generated from message kestrel.v1.CommandResult
+ */
+export type CommandResult = Message<"kestrel.v1.CommandResult"> & {
+  /**
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: bool done = 2;
+   */
+  done: boolean;
+
+  /**
+   * What was done, or why it was not, in a sentence.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+
+  /**
+   * As it is afterwards.
+   *
+   * @generated from field: uint32 model_version = 4;
+   */
+  modelVersion: number;
+
+  /**
+   * @generated from field: kestrel.v1.LearningState learning = 5;
+   */
+  learning?: LearningState | undefined;
+};
+
+/**
+ * Describes the message kestrel.v1.CommandResult.
+ * Use `create(CommandResultSchema)` to create a new message.
+ */
+export const CommandResultSchema: GenMessage<CommandResult> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 17);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec
