@@ -63,6 +63,8 @@ export interface SeriesInfo {
   unit: string
   /** Series of one plot. */
   group: string
+  /** Shown without being asked for. */
+  standard?: boolean
 }
 
 export interface SeriesData {
@@ -70,6 +72,9 @@ export interface SeriesData {
   /** Unix ms, ascending. */
   timesMs: number[]
   values: number[]
+  /** Where a point stands for many samples: the least and the greatest of them; `values` are their means then. */
+  min?: number[]
+  max?: number[]
   /** Every sample of the stretch that was asked for is there. */
   exact: boolean
 }
@@ -92,10 +97,9 @@ export interface FlightView extends FlightEntry {
   eventList: FlightEvent[]
   /** Events beyond those in the list: it is bounded. */
   eventsLeftOut: number
-  /** Capture times of the frames that the log holds, Unix ms. */
-  frameTimesMs: number[]
-  /** Label maps by whose they are: their capture times. */
-  labelTimesMs: Partial<Record<LabelSide, number[]>>
+  /** Whether the log has pictures, and whose labels. */
+  frames: number
+  labels: Partial<Record<LabelSide, number>>
   classes: string[]
   /** RGB. */
   palette: [number, number, number][]
@@ -106,10 +110,43 @@ export interface FlightView extends FlightEntry {
   parameters: Record<string, number | string>
   /** What went wrong with the files, in sentences. */
   notes: string[]
-  /** Versions of the student that flew, in order, and whether they can be run again here. */
-  versions: { version: number; timeMs: number }[]
-  /** How "before" and "after" of an update are shown. */
-  beforeAfter: 'rerun' | 'logged' | 'none'
+}
+
+/** What is to be seen at a moment: capture times, Unix ms. */
+export interface Moment {
+  frameMs?: number
+  /** Of the frames before and after that one. */
+  previousMs?: number
+  nextMs?: number
+  /** Of the labels nearest to the frame, by whose they are; they may be of another frame. */
+  labels: Partial<Record<LabelSide, number>>
+}
+
+/** A version of the student that the drone was sent. */
+export interface UpdateEntry {
+  version: number
+  /** When the drone answered, Unix ms. */
+  timeMs: number
+  applied: boolean
+  /** Why not, in words. */
+  reason: string
+  bytes: number
+}
+
+/** What an update changed. */
+export interface UpdateView extends UpdateEntry {
+  /** `rerun`: both versions of the student labelled the same frame here. `logged`: the labels nearest in the log, of two frames. */
+  how: 'rerun' | 'logged' | 'none'
+  /** Why the student was not run again, in words. */
+  note: string
+  before?: UpdateSide
+  after?: UpdateSide
+}
+
+export interface UpdateSide {
+  frameMs: number
+  /** mIoU 0..1 against the teacher's labels of the frame, where it has some. */
+  miou: number | null
 }
 
 export interface ClassScore {

@@ -1,5 +1,13 @@
 import type { LabelMap, RgbImage } from '@kestrel/models'
-import type { FlightEvent, FlightView, LabelSide, Scores, SeriesData } from './api.js'
+import type {
+  FlightView,
+  LabelSide,
+  Moment,
+  Scores,
+  SeriesData,
+  UpdateEntry,
+  UpdateView,
+} from './api.js'
 
 /** A stretch of time, Unix ms, both ends included. */
 export interface Stretch {
@@ -13,39 +21,21 @@ export interface SeriesQuery extends Partial<Stretch> {
   maxPoints: number
 }
 
-/** A frame of the log with the moment at which it was taken. */
-export interface LoggedFrame {
-  captureMs: number
-  image: RgbImage
-}
-
-export interface LoggedLabels {
-  captureMs: number
-  map: LabelMap
-}
-
 /** An opened log, whoever wrote it. What a kind of log does not hold is empty or undefined. */
 export interface Recording {
   /** All but the samples: what a page begins with. */
   view(): Promise<FlightView>
   /** @throws UserError where a series does not exist */
   series(query: SeriesQuery): Promise<SeriesData[]>
-  /** The frame that was on screen at that time: the last one until then, or the first. */
-  frameAt(ms: number): Promise<LoggedFrame | undefined>
-  labelsAt(side: LabelSide, ms: number): Promise<LoggedLabels | undefined>
-  scores(stretch: Stretch): Promise<Scores | undefined>
-  /** Labels of a frame before and after a version of the student. */
-  beforeAfter(version: number): Promise<BeforeAfter | undefined>
-  events(): AsyncIterable<FlightEvent>
+  /** What there was to see at a time: the last frame until then, or the first. */
+  moment(atMs: number): Promise<Moment>
+  /** The frame that was taken at that time. */
+  frame(captureMs: number): Promise<RgbImage | undefined>
+  /** The labels of that time. */
+  labels(side: LabelSide, captureMs: number): Promise<LabelMap | undefined>
+  scores(stretch?: Stretch): Promise<Scores | undefined>
+  updates(): Promise<UpdateEntry[]>
+  update(version: number): Promise<UpdateView | undefined>
+  updateLabels(version: number, side: 'before' | 'after'): Promise<LabelMap | undefined>
   close(): Promise<void>
-}
-
-/** What an update changed on one frame. */
-export interface BeforeAfter {
-  version: number
-  frame: LoggedFrame
-  before: LoggedLabels
-  after: LoggedLabels
-  /** The weights of both versions labelled the same frame, or the labels are those nearest in the log. */
-  how: 'rerun' | 'logged'
 }

@@ -1,20 +1,62 @@
+import { seriesKinds } from '@kestrel/flight-log'
 import type { SeriesInfo } from './api.js'
 
-/** Series that every kind of log has under the same name, so that a page and a report know what to show first. */
-export const standardSeries = {
-  'learning.adapting': { label: 'mIoU, learning', unit: '%', group: 'Segmentation quality' },
-  'learning.frozen': { label: 'mIoU, frozen', unit: '%', group: 'Segmentation quality' },
-  'vehicle.altitude': { label: 'altitude above sea level', unit: 'm', group: 'Altitude' },
-  'vehicle.height': { label: 'height above home', unit: 'm', group: 'Height' },
-  'vehicle.speed': { label: 'ground speed', unit: 'm/s', group: 'Speed' },
-  'vehicle.airspeed': { label: 'airspeed', unit: 'm/s', group: 'Speed' },
-  'vehicle.climb': { label: 'climb', unit: 'm/s', group: 'Speed' },
-  'vehicle.roll': { label: 'roll', unit: '°', group: 'Attitude' },
-  'vehicle.pitch': { label: 'pitch', unit: '°', group: 'Attitude' },
-  'vehicle.yaw': { label: 'heading', unit: '°', group: 'Heading' },
-  'vehicle.voltage': { label: 'battery', unit: 'V', group: 'Battery voltage' },
-  'vehicle.charge': { label: 'battery left', unit: '%', group: 'Battery' },
-  'vehicle.satellites': { label: 'satellites', unit: '', group: 'Satellites' },
-} satisfies Record<string, Omit<SeriesInfo, 'name'>>
+/** Which curves stand in one plot, in the order in which people look for them. */
+const groups: [group: string, names: string[]][] = [
+  ['Segmentation quality', ['miouAdapting', 'miouFrozen']],
+  ['Hold-out', ['holdOutBefore', 'holdOutAfter']],
+  ['Link', ['uplinkKbps', 'downlinkKbps']],
+  ['Height', ['heightM']],
+  ['Altitude', ['altitudeM']],
+  ['Speed', ['speedMps', 'airspeedMps', 'climbMps']],
+  ['Attitude', ['rollDeg', 'pitchDeg']],
+  ['Heading', ['yawDeg']],
+  ['Sampling', ['samplingFps', 'samplingAskedFps']],
+  ['Scene change φ', ['phi']],
+  ['T_update', ['updatePeriodS']],
+  ['Update size', ['updateKB']],
+  ['Loss', ['loss']],
+  ['Latency', ['latencyP50Ms', 'latencyP99Ms']],
+  ['Frames', ['fps', 'framesDropped']],
+  ['Model version', ['modelVersion']],
+  ['Processor and memory', ['cpu', 'memory']],
+  ['Temperature', ['temperatureC']],
+  ['Battery charge', ['batteryPercent']],
+  ['Battery voltage', ['batteryV']],
+  ['Battery current', ['batteryA']],
+]
 
-export type StandardSeries = keyof typeof standardSeries
+const groupOf = new Map(groups.flatMap(([group, names]) => names.map(name => [name, group] as const)))
+const order = groups.flatMap(([, names]) => names)
+
+/** Series that logs of every kind have under the same name. */
+export type StandardSeries =
+  | 'altitudeM'
+  | 'heightM'
+  | 'speedMps'
+  | 'airspeedMps'
+  | 'climbMps'
+  | 'rollDeg'
+  | 'pitchDeg'
+  | 'yawDeg'
+  | 'batteryV'
+  | 'batteryPercent'
+  | 'satellites'
+
+/** How a curve of a flight log is called, measured and shown. @param name one of the flight log's `seriesKinds` */
+export function seriesInfo(name: string): SeriesInfo {
+  const { title, unit } = seriesKinds[name]
+  return { name, label: title, unit, group: groupOf.get(name) ?? title, standard: true }
+}
+
+/** In the order in which people look for them; those that are not known here stay behind, as they came. */
+export function inOrder<T extends { name: string }>(series: T[]): T[] {
+  const rank = ({ name }: T) => {
+    const at = order.indexOf(name)
+    return at < 0 ? order.length : at
+  }
+  return series
+    .map((one, i) => ({ one, i }))
+    .sort((a, b) => rank(a.one) - rank(b.one) || a.i - b.i)
+    .map(({ one }) => one)
+}

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { UserError } from '@kestrel/runtime'
-import type { FlightEntry, FlightEvent, FlightView, SeriesData } from '../api.js'
+import type { FlightEntry, FlightView, SeriesData } from '../api.js'
 import type { Recording, SeriesQuery, Stretch } from '../recording.js'
+import { inOrder } from '../standard-series.js'
 import { Gatherer } from './gather.js'
 
 /** What a kind of foreign log is read with. */
@@ -44,12 +45,12 @@ export async function openForeign(file: string, reader: ForeignReader): Promise<
     async view(): Promise<FlightView> {
       return {
         ...entry,
-        series: whole.infos,
+        series: inOrder(whole.infos),
         track,
         eventList: events,
         eventsLeftOut: whole.eventsLeftOut,
-        frameTimesMs: [],
-        labelTimesMs: {},
+        frames: 0,
+        labels: {},
         classes: [],
         palette: [],
         software: facts.software,
@@ -57,8 +58,6 @@ export async function openForeign(file: string, reader: ForeignReader): Promise<
         configuration: {},
         parameters: Object.fromEntries([...parameters].sort(([a], [b]) => (a < b ? -1 : 1))),
         notes: whole.notes,
-        versions: [],
-        beforeAfter: 'none',
       }
     },
     async series(query: SeriesQuery): Promise<SeriesData[]> {
@@ -77,23 +76,20 @@ export async function openForeign(file: string, reader: ForeignReader): Promise<
         return near ?? clip(whole.data(name)!, { fromMs, toMs })
       })
     },
-    async frameAt() {
-      return undefined
-    },
-    async labelsAt() {
-      return undefined
-    },
-    async scores() {
-      return undefined
-    },
-    async beforeAfter() {
-      return undefined
-    },
-    async *events(): AsyncGenerator<FlightEvent> {
-      yield* events
-    },
+    ...noPictures,
     async close() {},
   }
+}
+
+/** Logs of autopilots have neither frames nor labels. */
+const noPictures = {
+  moment: async () => ({ labels: {} }),
+  frame: async () => undefined,
+  labels: async () => undefined,
+  scores: async () => undefined,
+  updates: async () => [],
+  update: async () => undefined,
+  updateLabels: async () => undefined,
 }
 
 /** The samples of a stretch, and one on either side, so that lines reach its edges. */

@@ -2,7 +2,7 @@ import { FrameReader, kindOf, modeName, type Received, type Sender } from '@kest
 import { common, type MavLinkData, type MavLinkPacketField, minimal, standard } from 'mavlink-mappings'
 import type { Severity } from '../api.js'
 import type { Stretch } from '../recording.js'
-import { type StandardSeries, standardSeries } from '../standard-series.js'
+import { type StandardSeries, seriesInfo } from '../standard-series.js'
 import { compass } from './attitude.js'
 import type { Gatherer, Sink } from './gather.js'
 
@@ -113,7 +113,7 @@ class FollowedVehicle {
   #known(timeMs: number, data: MavLinkData): void {
     const into = this.#into
     const put = (name: StandardSeries, value: number) =>
-      into.value(name, timeMs, value, () => standardSeries[name])
+      into.value(name, timeMs, value, () => seriesInfo(name))
     if (data instanceof common.GlobalPositionInt) {
       const place = {
         latitudeDeg: data.lat / 1e7,
@@ -121,10 +121,10 @@ class FollowedVehicle {
         altitudeM: data.alt / 1000,
       }
       into.position(timeMs, place, 'estimate')
-      put('vehicle.altitude', place.altitudeM)
-      put('vehicle.height', data.relativeAlt / 1000)
-      put('vehicle.speed', Math.hypot(data.vx, data.vy) / 100)
-      put('vehicle.climb', -data.vz / 100)
+      put('altitudeM', place.altitudeM)
+      put('heightM', data.relativeAlt / 1000)
+      put('speedMps', Math.hypot(data.vx, data.vy) / 100)
+      put('climbMps', -data.vz / 100)
     } else if (data instanceof common.GpsRawInt) {
       const place = {
         latitudeDeg: data.lat / 1e7,
@@ -132,16 +132,16 @@ class FollowedVehicle {
         altitudeM: data.alt / 1000,
       }
       if (data.fixType >= common.GpsFixType.GPS_FIX_TYPE_2D_FIX) into.position(timeMs, place, 'receiver')
-      if (data.satellitesVisible < 255) put('vehicle.satellites', data.satellitesVisible)
+      if (data.satellitesVisible < 255) put('satellites', data.satellitesVisible)
     } else if (data instanceof common.Attitude) {
-      put('vehicle.roll', data.roll * DEGREES)
-      put('vehicle.pitch', data.pitch * DEGREES)
-      put('vehicle.yaw', compass(data.yaw * DEGREES))
+      put('rollDeg', data.roll * DEGREES)
+      put('pitchDeg', data.pitch * DEGREES)
+      put('yawDeg', compass(data.yaw * DEGREES))
     } else if (data instanceof common.VfrHud) {
-      put('vehicle.airspeed', data.airspeed)
+      put('airspeedMps', data.airspeed)
     } else if (data instanceof common.SysStatus) {
-      if (data.voltageBattery !== UNKNOWN_16) put('vehicle.voltage', data.voltageBattery / 1000)
-      if (data.batteryRemaining >= 0) put('vehicle.charge', data.batteryRemaining)
+      if (data.voltageBattery !== UNKNOWN_16) put('batteryV', data.voltageBattery / 1000)
+      if (data.batteryRemaining >= 0) put('batteryPercent', data.batteryRemaining)
     } else if (data instanceof common.ParamValue) {
       into.parameter(data.paramId.split('\0')[0], data.paramValue)
     } else if (data instanceof standard.AutopilotVersion) {

@@ -3,7 +3,7 @@ import { FileReader } from '@foxglove/ulog/node.js'
 import { messageOf, UserError } from '@kestrel/runtime'
 import type { Severity } from '../api.js'
 import type { Stretch } from '../recording.js'
-import { type StandardSeries, standardSeries } from '../standard-series.js'
+import { type StandardSeries, seriesInfo } from '../standard-series.js'
 import { anglesOf, compass } from './attitude.js'
 import type { Gatherer, Sink } from './gather.js'
 
@@ -148,14 +148,14 @@ function known(
   state: { mode: string | undefined; armed: boolean | undefined },
 ): void {
   const standard = (name: StandardSeries, figure: unknown) => {
-    if (typeof figure === 'number') into.value(name, ms, figure, () => standardSeries[name])
+    if (typeof figure === 'number') into.value(name, ms, figure, () => seriesInfo(name))
   }
   const number = (key: string) => (typeof value[key] === 'number' ? (value[key] as number) : undefined)
   if (topic === 'vehicle_attitude' && Array.isArray(value.q)) {
     const { roll, pitch, yaw } = anglesOf(value.q as number[])
-    standard('vehicle.roll', roll)
-    standard('vehicle.pitch', pitch)
-    standard('vehicle.yaw', compass(yaw))
+    standard('rollDeg', roll)
+    standard('pitchDeg', pitch)
+    standard('yawDeg', compass(yaw))
   } else if (topic === 'vehicle_global_position') {
     const place = {
       latitudeDeg: number('lat') ?? 0,
@@ -163,7 +163,7 @@ function known(
       altitudeM: number('alt'),
     }
     into.position(ms, place, 'estimate')
-    standard('vehicle.altitude', number('alt'))
+    standard('altitudeM', number('alt'))
   } else if (topic === 'vehicle_gps_position') {
     // Until PX4 1.14 in 1e-7 degrees and millimetres.
     const place = {
@@ -172,18 +172,18 @@ function known(
       altitudeM: number('altitude_msl_m') ?? (number('alt') ?? Number.NaN) / 1000,
     }
     into.position(ms, place, 'receiver')
-    standard('vehicle.satellites', number('satellites_used'))
+    standard('satellites', number('satellites_used'))
   } else if (topic === 'vehicle_local_position') {
-    standard('vehicle.height', negative(number('z')))
-    standard('vehicle.climb', negative(number('vz')))
+    standard('heightM', negative(number('z')))
+    standard('climbMps', negative(number('vz')))
     const [north, east] = [number('vx'), number('vy')]
-    if (north !== undefined && east !== undefined) standard('vehicle.speed', Math.hypot(north, east))
+    if (north !== undefined && east !== undefined) standard('speedMps', Math.hypot(north, east))
   } else if (topic === 'airspeed_validated' || topic === 'airspeed') {
-    standard('vehicle.airspeed', number('true_airspeed_m_s'))
+    standard('airspeedMps', number('true_airspeed_m_s'))
   } else if (topic === 'battery_status') {
-    standard('vehicle.voltage', number('voltage_v'))
+    standard('batteryV', number('voltage_v'))
     const left = number('remaining')
-    if (left !== undefined && left >= 0) standard('vehicle.charge', 100 * left)
+    if (left !== undefined && left >= 0) standard('batteryPercent', 100 * left)
   } else if (topic === 'vehicle_status') {
     status(into, ms, value, state)
   }

@@ -114,14 +114,14 @@ test('A PX4 log made by hand: track of the estimate, attitude, modes, arming, te
     ],
   )
   const [yaw, raw] = await recording.series({
-    names: ['vehicle.yaw', 'vehicle_attitude.q[3]'],
+    names: ['yawDeg', 'vehicle_attitude.q[3]'],
     maxPoints: 1000,
   })
   t.equal(yaw.values.length, 200)
   t.ok(Math.abs(yaw.values[199] - ((2 * 199) / 400) * (180 / Math.PI)) < 0.01)
   t.ok(Math.abs(raw.values[100] - Math.sin(100 / 400)) < 1e-6)
   const [part] = await recording.series({
-    names: ['vehicle.yaw'],
+    names: ['yawDeg'],
     maxPoints: 1000,
     fromMs: view.beginMs + 1000,
     toMs: view.beginMs + 2000,
@@ -163,7 +163,7 @@ test(
     t.equal(view.eventList.filter(({ type }) => type === 'status-text').length, texts)
     t.ok(view.dated)
     t.match(new Date(view.beginMs).toISOString(), /^2024-03-18T14:49/)
-    const [roll] = await recording.series({ names: ['vehicle.roll'], maxPoints: 5000 })
+    const [roll] = await recording.series({ names: ['rollDeg'], maxPoints: 5000 })
     t.equal(roll.values.length, topics.get('vehicle_attitude#0')!.length)
     await recording.close()
   },
@@ -237,8 +237,8 @@ test('Packets of a telemetry log: track, height, modes and arming of the vehicle
   t.equal(facts.vehicle, 'ArduCopter')
   t.equal(into.track.timesMs.length, 20)
   t.ok(Math.abs(into.track.latitudeDeg[19] - 47.000171) < 1e-9)
-  t.same(into.data('vehicle.height')?.values.slice(0, 3), [0, 1, 2])
-  t.same(into.data('vehicle.climb')?.values.slice(0, 2), [0.5, 0.5])
+  t.same(into.data('heightM')?.values.slice(0, 3), [0, 1, 2])
+  t.same(into.data('climbMps')?.values.slice(0, 2), [0.5, 0.5])
   t.same(into.data('GLOBAL_POSITION_INT.relative_alt')?.values[2], 2000)
   t.ok(into.infos.some(({ name }) => name === 'HEARTBEAT@255.190.type'))
   t.same(
