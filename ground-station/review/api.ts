@@ -151,6 +151,8 @@ export interface UpdateSide {
 
 export interface ClassScore {
   name: string
+  /** Of the teacher's labelled pixels, 0..1. */
+  share: number
   /** IoU 0..1, null where neither truth nor labels have the class. */
   adapting: number | null
   frozen: number | null
@@ -163,4 +165,12 @@ export interface Scores {
   frames: number
   miou: { adapting: number | null; frozen: number | null }
   classes: ClassScore[]
+}
+
+/** What there is to review. */
+export interface FlightList {
+  /** The folder, or the file. */
+  root: string
+  /** Newest first. */
+  flights: FlightEntry[]
 }

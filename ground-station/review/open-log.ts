@@ -1,9 +1,10 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { readTlog as tlogPackets } from '@kestrel/flight-log'
 import { messageOf, UserError } from '@kestrel/runtime'
-import { openForeign } from './foreign/foreign-recording.js'
-import { readTlog } from './foreign/tlog.js'
-import { tlogPackets } from './foreign/tlog-packets.js'
+import { type ForeignReader, openForeign } from './foreign/foreign-recording.js'
+import { readTlog, type TimedPacket } from './foreign/tlog.js'
 import { readUlog, type UlogFacts } from './foreign/ulog.js'
+import { KestrelRecording } from './kestrel/kestrel-recording.js'
 import type { Recording } from './recording.js'
 
 /** What a file is, by its first bytes. */
@@ -35,36 +36,46 @@ export function logFormat(file: string): LogFormat | undefined {
 }
 
 /**
- * Opens one log file of whatever kind.
+ * Opens a log of whatever kind: a file, or the folder of a flight.
  *
+ * @param options.students files in which a flight's student may be found, to run it again
  * @throws UserError where it is no log, or nothing in it can be read
  */
-export async function openLog(file: string): Promise<Recording> {
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
-    throw new UserError(`There is no log file ${file}`)
-  }
-  const format = logFormat(file)
-  if (format === 'ulog') {
-    let facts: UlogFacts | undefined
-    return openForeign(file, {
-      kind: 'ulog',
-      async read(into, stretch) {
-        facts = await readUlog(file, into, { stretch, facts })
-        const { software, hardware, epochMs } = facts
-        return { vehicle: `PX4 ${hardware}`.trim(), software, dated: epochMs !== undefined }
-      },
-    })
-  }
-  if (format === 'tlog') {
-    return openForeign(file, {
-      kind: 'tlog',
-      async read(into, stretch) {
-        const { vehicle, firmware } = await readTlog(tlogPackets(file), into, { stretch })
-        return { vehicle, software: `${vehicle} ${firmware}`.trim(), dated: true }
-      },
-    })
-  }
+export async function openLog(path: string, options: { students?: string[] } = {}): Promise<Recording> {
+  const about = statSync(path, { throwIfNoEntry: false })
+  if (about === undefined) throw new UserError(`There is no log ${path}`)
+  if (about.isDirectory()) return KestrelRecording.open(path, options)
+  const format = logFormat(path)
+  if (format === 'mcap') return KestrelRecording.open(path, options)
+  if (format === 'ulog') return openForeign(path, ulogReader(path))
+  if (format === 'tlog') return openForeign(path, tlogReader(path))
   throw new UserError(
-    `${file} is no flight log: expected a Kestrel log (.mcap), a telemetry log (.tlog) or a PX4 log (.ulg)`,
+    `${path} is no flight log: expected a Kestrel log (.mcap), a telemetry log (.tlog) or a PX4 log (.ulg)`,
   )
+}
+
+function ulogReader(file: string): ForeignReader {
+  let facts: UlogFacts | undefined
+  return {
+    kind: 'ulog',
+    async read(into, stretch) {
+      facts = await readUlog(file, into, { stretch, facts })
+      const { software, hardware, epochMs } = facts
+      return { vehicle: `PX4 ${hardware}`.trim(), software, dated: epochMs !== undefined }
+    },
+  }
+}
+
+function tlogReader(file: string): ForeignReader {
+  return {
+    kind: 'tlog',
+    async read(into, stretch) {
+      const { vehicle, firmware } = await readTlog(timed(file), into, { stretch })
+      return { vehicle, software: `${vehicle} ${firmware}`.trim(), dated: true }
+    },
+  }
+}
+
+async function* timed(file: string): AsyncGenerator<TimedPacket> {
+  for await (const { timeUs, packet } of tlogPackets(file)) yield { timeMs: Number(timeUs) / 1000, packet }
 }
