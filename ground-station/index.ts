@@ -11,6 +11,7 @@ export { GroundStation } from './service/ground-station.js'
 export type { Job, JobResult, Learner, StudentIdentity } from './service/learner.js'
 export {
   type ClassCounts,
+  classCounts,
   type FrameScore,
   type LiveView,
   LiveViewer,

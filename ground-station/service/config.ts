@@ -32,7 +32,9 @@ export const groundConfigSchema = z.strictObject({
         .enum(['cpu', 'cuda', 'webgpu'])
         .default('cpu')
         .describe('where the onnx engine computes them'),
-      threads: threads.default(0).describe('CPU threads of training and teacher; 0: all cores'),
+      threads: threads
+        .default(0)
+        .describe('CPU threads of training and teacher; 0: one for each physical core'),
       microBatch: z
         .number()
         .int()
