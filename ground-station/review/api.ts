@@ -167,6 +167,14 @@ export interface Scores {
   classes: ClassScore[]
 }
 
+/** mIoU 0..1 of the trailing window at a moment. */
+export interface ScoredMoment {
+  timeMs: number
+  adapting: number
+  frozen: number
+  version: number
+}
+
 /** What there is to review. */
 export interface FlightList {
   /** The folder, or the file. */

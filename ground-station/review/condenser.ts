@@ -101,10 +101,3 @@ function merge(into: Bucket, other: Bucket): void {
     into.greatestMs = other.greatestMs
   }
 }
-
-/** A series that is at hand, thinned out the same way. */
-export function condense({ timesMs, values }: Columns, maxPoints: number): Columns {
-  const condenser = new Condenser(maxPoints)
-  for (let i = 0; i < timesMs.length; i++) condenser.add(timesMs[i], values[i])
-  return condenser.columns()
-}

@@ -3,6 +3,7 @@ import type {
   FlightView,
   LabelSide,
   Moment,
+  ScoredMoment,
   Scores,
   SeriesData,
   UpdateEntry,
@@ -33,6 +34,8 @@ export interface Recording {
   frame(captureMs: number): Promise<RgbImage | undefined>
   /** The labels of that time. */
   labels(side: LabelSide, captureMs: number): Promise<LabelMap | undefined>
+  /** The moments at which learning helped most and least, not close together. */
+  highlights(count: number): Promise<{ best: ScoredMoment[]; worst: ScoredMoment[] }>
   scores(stretch?: Stretch): Promise<Scores | undefined>
   updates(): Promise<UpdateEntry[]>
   update(version: number): Promise<UpdateView | undefined>

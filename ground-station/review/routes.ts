@@ -46,7 +46,9 @@ export function mountReview(app: Hono, library: FlightLibrary): void {
   app.get(`${base}/:id/scores`, async context => {
     const [fromMs, toMs] = [number(context, 'from'), number(context, 'to')]
     const stretch = fromMs === undefined || toMs === undefined ? undefined : { fromMs, toMs }
-    return library.use(id(context), async recording => context.json((await recording.scores(stretch)) ?? null))
+    return library.use(id(context), async recording =>
+      context.json((await recording.scores(stretch)) ?? null),
+    )
   })
   app.get(`${base}/:id/updates`, async context =>
     library.use(id(context), async recording => context.json(await recording.updates())),
@@ -83,7 +85,10 @@ export function mountReview(app: Hono, library: FlightLibrary): void {
   app.get(`${base}/:id/report`, async context =>
     library.use(id(context), async recording => {
       context.header('content-type', 'text/html; charset=utf-8')
-      context.header('content-disposition', `attachment; filename="${id(context).replace(/[^\w.-]/g, '_')}.html"`)
+      context.header(
+        'content-disposition',
+        `attachment; filename="${id(context).replace(/[^\w.-]/g, '_')}.html"`,
+      )
       return context.body(await writeReport([recording]))
     }),
   )

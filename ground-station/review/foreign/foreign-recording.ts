@@ -86,6 +86,7 @@ const noPictures = {
   moment: async () => ({ labels: {} }),
   frame: async () => undefined,
   labels: async () => undefined,
+  highlights: async () => ({ best: [], worst: [] }),
   scores: async () => undefined,
   updates: async () => [],
   update: async () => undefined,

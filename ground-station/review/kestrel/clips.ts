@@ -31,7 +31,8 @@ export class Clips {
   /** When the last frame until a time was taken, Unix ms; the first frame's time before that. */
   async timeAt(atMs: number): Promise<number | undefined> {
     return (
-      (await this.#first({ toMs: atMs, reverse: true })) ?? (await this.#first({ fromMs: atMs, reverse: false }))
+      (await this.#first({ toMs: atMs, reverse: true })) ??
+      (await this.#first({ fromMs: atMs, reverse: false }))
     )
   }
 

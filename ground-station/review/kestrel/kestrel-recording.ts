@@ -1,9 +1,4 @@
-import {
-  type CompressedImage,
-  decodeLabelPicture,
-  type Flight,
-  openFlight,
-} from '@kestrel/flight-log'
+import { type CompressedImage, decodeLabelPicture, type Flight, openFlight } from '@kestrel/flight-log'
 import { ConfusionMatrix, defaultPalette, type LabelMap, type RgbImage, resizeLabels } from '@kestrel/models'
 import { messageOf, UserError } from '@kestrel/runtime'
 import type {
@@ -24,13 +19,15 @@ import { inOrder, seriesInfo } from '../standard-series.js'
 import { Clips } from './clips.js'
 import { flatten } from './configuration.js'
 import { findStudent, rerun } from './rerun.js'
-import { scoresOf } from './scores.js'
+import { bestAndWorst, scoresOf } from './scores.js'
 import { chainTo, updateEntries } from './updates.js'
 
 const sides: LabelSide[] = ['student', 'teacher', 'frozen']
 /** Labels are shown with a frame that is not further away, ms. */
 const NEAR_MS = 30_000
 const MAX_EVENTS = 5000
+/** Highlights are no closer together, ms: as long as the window that scores a frame. */
+const APART_MS = 20_000
 /** Pairs of label maps that were made for updates and are kept. */
 const MAX_RERUNS = 16
 
@@ -194,6 +191,10 @@ export class KestrelRecording implements Recording {
     const found = await this.#flight.latest(`/labels/${side}`, captureMs + 0.001, 1)
     if (found?.message === undefined || Math.abs(found.timeMs - captureMs) > 0.01) return undefined
     return decodeLabelPicture((found.message as CompressedImage).data)
+  }
+
+  highlights(count: number) {
+    return bestAndWorst(this.#flight, { count, apartMs: APART_MS })
   }
 
   scores(stretch?: Stretch): Promise<Scores | undefined> {

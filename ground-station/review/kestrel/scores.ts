@@ -1,5 +1,5 @@
 import { type ClassSums, type Flight, type LearningScore, miouOf } from '@kestrel/flight-log'
-import type { Scores } from '../api.js'
+import type { ScoredMoment, Scores } from '../api.js'
 import type { Stretch } from '../recording.js'
 
 /** IoU by class over a stretch of a flight, of the student that learned and of the frozen one; undefined where nothing was scored. */
@@ -21,7 +21,12 @@ export async function scoresOf(
     miou: { adapting: miouOf(adapting, truth) ?? null, frozen: miouOf(frozen, truth) ?? null },
     classes: truth.map((pixels, k) => ({
       name: classes[k] ?? `class ${k}`,
-      share: pixels / Math.max(1, truth.reduce((sum, count) => sum + count, 0)),
+      share:
+        pixels /
+        Math.max(
+          1,
+          truth.reduce((sum, count) => sum + count, 0),
+        ),
       adapting: iou(adapting, k),
       frozen: iou(frozen, k),
     })),
@@ -70,19 +75,12 @@ export async function bestAndWorst(
     const picked: ScoredMoment[] = []
     for (const moment of sorted) {
       if (picked.length === options.count) break
-      if (picked.every(({ timeMs }) => Math.abs(timeMs - moment.timeMs) >= options.apartMs)) picked.push(moment)
+      if (picked.every(({ timeMs }) => Math.abs(timeMs - moment.timeMs) >= options.apartMs))
+        picked.push(moment)
     }
     return picked
   }
   const gain = ({ adapting, frozen }: ScoredMoment) => adapting - frozen
   const rising = [...moments].sort((a, b) => gain(a) - gain(b))
   return { best: pick([...rising].reverse()), worst: pick(rising) }
-}
-
-/** mIoU 0..1 of the trailing window at a moment. */
-export interface ScoredMoment {
-  timeMs: number
-  adapting: number
-  frozen: number
-  version: number
 }

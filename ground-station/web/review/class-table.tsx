@@ -4,7 +4,9 @@ import type { Scores } from './data.js'
 /** IoU by class, of the student that learned and of the frozen one. */
 export function ClassTable({ scores, caption }: { scores: Scores; caption: string }) {
   const { miou, classes, frames } = scores
-  const rows = classes.filter(({ share, adapting, frozen }) => share > 0 || adapting !== null || frozen !== null)
+  const rows = classes.filter(
+    ({ share, adapting, frozen }) => share > 0 || adapting !== null || frozen !== null,
+  )
   return (
     <table class="classes">
       <caption>
@@ -52,7 +54,9 @@ function Row(props: {
       <td class="num">{share === undefined ? '' : percent(share, 0)}</td>
       <td class="num">{percent(adapting)}</td>
       <td class="num">{percent(frozen)}</td>
-      <td class={`num ${gain === undefined ? '' : gain > 0.0005 ? 'good' : gain < -0.0005 ? 'bad' : ''}`}>{points(gain)}</td>
+      <td class={`num ${gain === undefined ? '' : gain > 0.0005 ? 'good' : gain < -0.0005 ? 'bad' : ''}`}>
+        {points(gain)}
+      </td>
     </tr>
   )
 }

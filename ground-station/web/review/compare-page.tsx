@@ -79,7 +79,11 @@ function Compared({ sides, params }: { sides: Side[]; params: URLSearchParams })
       <div class="halves">
         {sides.map(({ view, scores }) => (
           <section class="card scroll-x" key={view.id} aria-label={`IoU by class, ${view.id}`}>
-            {scores === null ? <p class="muted">Nothing was scored.</p> : <ClassTable scores={scores} caption={view.id} />}
+            {scores === null ? (
+              <p class="muted">Nothing was scored.</p>
+            ) : (
+              <ClassTable scores={scores} caption={view.id} />
+            )}
           </section>
         ))}
       </div>
@@ -180,7 +184,11 @@ function Curves({ sides, second, onSeek }: { sides: Side[]; second: number; onSe
       const { times, values } = align(lines.map(({ data }) => data))
       return {
         ...{ group, unit: series[0].unit, times },
-        series: lines.map(({ line }, i) => ({ ...line, values: values[i] as (number | null)[], format: () => '' })),
+        series: lines.map(({ line }, i) => ({
+          ...line,
+          values: values[i] as (number | null)[],
+          format: () => '',
+        })),
       }
     })
   }, [sides])

@@ -43,7 +43,10 @@ export async function loadSeries(
 ): Promise<Map<string, SeriesData>> {
   const found = new Map<string, SeriesData>()
   for (let i = 0; i < names.length; i += SERIES) {
-    const query = new URLSearchParams({ names: names.slice(i, i + SERIES).join(','), points: `${options.points}` })
+    const query = new URLSearchParams({
+      names: names.slice(i, i + SERIES).join(','),
+      points: `${options.points}`,
+    })
     if (options.fromMs !== undefined) query.set('from', `${options.fromMs}`)
     if (options.toMs !== undefined) query.set('to', `${options.toMs}`)
     const part = await getJson<SeriesData[]>(`${flightUrl(id)}/series?${query}`, { signal: options.signal })

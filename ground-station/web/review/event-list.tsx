@@ -22,8 +22,6 @@ export function EventList(props: { view: FlightView; atMs: number; onSeek: (ms: 
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable by keyboard */}
       <ol class="events" ref={list} tabIndex={0}>
         {eventList.map((event, i) => (
-          // The list of a flight never changes.
-          // biome-ignore lint/suspicious/noArrayIndexKey: see above
           <li key={i} class={i === current ? 'current' : ''}>
             <button type="button" class="plain" onClick={() => props.onSeek(event.timeMs)}>
               <svg width="10" height="10" aria-hidden="true">

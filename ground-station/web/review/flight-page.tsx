@@ -4,7 +4,15 @@ import { goTo, placeHash } from '../shared/route.js'
 import { TrackMap } from '../shared/track-map.js'
 import { ClassTable } from './class-table.js'
 import { nearest, valueAt } from './curves.js'
-import { type FlightView, loadFlight, loadScores, loadSeries, loadUpdates, reportUrl, type SeriesData } from './data.js'
+import {
+  type FlightView,
+  loadFlight,
+  loadScores,
+  loadSeries,
+  loadUpdates,
+  reportUrl,
+  type SeriesData,
+} from './data.js'
 import { EventList } from './event-list.js'
 import { Instruments } from './instruments.js'
 import { useKeys } from './keys.js'
@@ -102,13 +110,13 @@ function Flight({ view, params }: { view: FlightView; params: URLSearchParams })
   }
   const toEvent = (step: 1 | -1, types?: (type: string) => boolean) => {
     const times = view.eventList.filter(({ type }) => types?.(type) ?? true).map(({ timeMs }) => timeMs)
-    const target =
-      step > 0 ? times.find(ms => ms > atMs + 1) : times.findLast(ms => ms < atMs - 1)
+    const target = step > 0 ? times.find(ms => ms > atMs + 1) : times.findLast(ms => ms < atMs - 1)
     if (target !== undefined) seek(target)
   }
   const toUpdate = (step: 1 | -1) => {
     const list = updates.value ?? []
-    const target = step > 0 ? list.find(one => one.timeMs > atMs + 1) : list.findLast(one => one.timeMs < atMs - 1)
+    const target =
+      step > 0 ? list.find(one => one.timeMs > atMs + 1) : list.findLast(one => one.timeMs < atMs - 1)
     if (target !== undefined) put({ t: second(target.timeMs), update: target.version })
   }
   const zoom = (factor: number) => {
@@ -188,11 +196,7 @@ function Flight({ view, params }: { view: FlightView; params: URLSearchParams })
 }
 
 /** Curves of a stretch; those of the whole flight stay until they are there. */
-function useSeries(
-  view: FlightView,
-  stretch: Stretch | undefined,
-  extra: string[],
-): Map<string, SeriesData> {
+function useSeries(view: FlightView, stretch: Stretch | undefined, extra: string[]): Map<string, SeriesData> {
   const [series, setSeries] = useState(new Map<string, SeriesData>())
   const names = [...view.series.filter(one => one.standard === true).map(({ name }) => name), ...extra]
   const key = `${names.join()} ${stretch?.fromMs} ${stretch?.toMs}`
@@ -200,7 +204,10 @@ function useSeries(
     const ending = new AbortController()
     const timer = setTimeout(
       () => {
-        loadSeries(view.id, names, { ...stretch, points: POINTS, signal: ending.signal }).then(setSeries, () => {})
+        loadSeries(view.id, names, { ...stretch, points: POINTS, signal: ending.signal }).then(
+          setSeries,
+          () => {},
+        )
       },
       stretch === undefined ? 0 : 120,
     )
@@ -289,7 +296,14 @@ function Place(props: {
   const heading = valueAt(series.get('yawDeg'), atMs)
   const tracks = useMemo(
     () => [
-      { name: view.drone, colour: '--series-1', points, at: points[index], headingDeg: heading, chosen: true },
+      {
+        name: view.drone,
+        colour: '--series-1',
+        points,
+        at: points[index],
+        headingDeg: heading,
+        chosen: true,
+      },
     ],
     [points, index, heading],
   )
@@ -315,7 +329,10 @@ function Classes({ view, stretch }: { view: FlightView; stretch: Stretch | undef
   return (
     <section class="card scroll-x" aria-label="IoU by class">
       <h2>IoU by class</h2>
-      <ClassTable scores={value} caption={stretch === undefined ? 'The whole flight' : 'The stretch that is shown'} />
+      <ClassTable
+        scores={value}
+        caption={stretch === undefined ? 'The whole flight' : 'The stretch that is shown'}
+      />
     </section>
   )
 }

@@ -10,7 +10,12 @@ export function Instruments({ series, atMs }: { series: Map<string, SeriesData>;
     ['Height', at('heightM') === undefined ? distance(at('altitudeM')) : number(at('heightM'), 1, 'm')],
     ['Speed', number(at('speedMps') ?? at('airspeedMps'), 1, 'm/s')],
     ['Climb', number(at('climbMps'), 1, 'm/s')],
-    ['Battery', at('batteryPercent') === undefined ? number(at('batteryV'), 1, 'V') : number(at('batteryPercent'), 0, '%')],
+    [
+      'Battery',
+      at('batteryPercent') === undefined
+        ? number(at('batteryV'), 1, 'V')
+        : number(at('batteryPercent'), 0, '%'),
+    ],
     ['Satellites', number(at('satellites'))],
     ['Model version', number(at('modelVersion'))],
   ]
@@ -52,7 +57,14 @@ function Horizon({ roll, pitch, yaw }: { roll?: number; pitch?: number; yaw?: nu
             <rect x="-120" y="0" width="240" height="200" class="earth" />
             <line x1="-120" x2="120" y1="0" y2="0" class="line" />
             {[-20, -10, 10, 20].map(step => (
-              <line key={step} x1="-12" x2="12" y1={step * -PER_DEGREE} y2={step * -PER_DEGREE} class="line thin" />
+              <line
+                key={step}
+                x1="-12"
+                x2="12"
+                y1={step * -PER_DEGREE}
+                y2={step * -PER_DEGREE}
+                class="line thin"
+              />
             ))}
           </g>
         </g>

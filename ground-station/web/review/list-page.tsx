@@ -16,7 +16,10 @@ export function ListPage() {
     return (
       <div class="empty">
         <p>No flight is logged in {root} yet.</p>
-        <p>A flight is logged from arming to disarming; logs of a telemetry link (.tlog) and of PX4 (.ulg) open here, too.</p>
+        <p>
+          A flight is logged from arming to disarming; logs of a telemetry link (.tlog) and of PX4 (.ulg) open
+          here, too.
+        </p>
       </div>
     )
   }

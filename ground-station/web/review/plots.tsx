@@ -109,7 +109,9 @@ function Chooser(props: { all: SeriesInfo[]; chosen: string[]; onChoose: (names:
   const [text, setText] = useState('')
   const wanted = text.trim().toLowerCase()
   const found =
-    wanted === '' ? [] : all.filter(({ name, label }) => `${name} ${label}`.toLowerCase().includes(wanted)).slice(0, 30)
+    wanted === ''
+      ? []
+      : all.filter(({ name, label }) => `${name} ${label}`.toLowerCase().includes(wanted)).slice(0, 30)
   const toggle = (name: string) =>
     props.onChoose(
       chosen.includes(name) ? chosen.filter(one => one !== name) : [...chosen, name].slice(-MOST_EXTRA),

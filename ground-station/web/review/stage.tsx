@@ -1,12 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import { percent } from '../shared/format.js'
-import {
-  agreement,
-  type Colour,
-  type Labels,
-  paintDifference,
-  paintLabels,
-} from '../shared/labels.js'
+import { agreement, type Colour, type Labels, paintDifference, paintLabels } from '../shared/labels.js'
 import { type Overlay, Picture } from '../shared/picture.js'
 import { type FlightView, type LabelSide, loadFrame, loadLabels, loadMoment, type Moment } from './data.js'
 
@@ -90,8 +84,6 @@ export function Stage(props: {
       <div class="stage-pictures">
         {layers.map((layer, i) => (
           <Pane
-            // Two panes, which never change places.
-            // biome-ignore lint/suspicious/noArrayIndexKey: see above
             key={i}
             {...{ view, scene, layer, opacity, offered, place: i === 0 ? 'left' : 'right' }}
             onLayer={chosen => props.onLayers(i === 0 ? [chosen, layers[1]] : [layers[0], chosen])}
@@ -198,7 +190,12 @@ export function Legend({ view }: { view: FlightView }) {
       {view.classes.map((name, i) => (
         <li key={name}>
           <svg width="12" height="12" aria-hidden="true">
-            <rect width="12" height="12" rx="2" fill={`rgb(${(view.palette[i] ?? [128, 128, 128]).join(' ')})`} />
+            <rect
+              width="12"
+              height="12"
+              rx="2"
+              fill={`rgb(${(view.palette[i] ?? [128, 128, 128]).join(' ')})`}
+            />
           </svg>
           {name}
         </li>

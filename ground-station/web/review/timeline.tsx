@@ -76,8 +76,6 @@ export function Timeline(props: {
             height="26"
           />
           {eventList.map((event, i) => (
-            // The list of a flight never changes.
-            // biome-ignore lint/suspicious/noArrayIndexKey: see above
             <g key={i}>
               <title>{event.text}</title>
               <line

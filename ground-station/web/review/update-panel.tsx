@@ -2,7 +2,14 @@ import { useEffect, useState } from 'preact/hooks'
 import { bytes, percent, points, timeOfDay } from '../shared/format.js'
 import { type Labels, paintLabels } from '../shared/labels.js'
 import { Picture } from '../shared/picture.js'
-import { type FlightView, loadFrame, loadUpdate, loadUpdateLabels, type UpdateEntry, type UpdateView } from './data.js'
+import {
+  type FlightView,
+  loadFrame,
+  loadUpdate,
+  loadUpdateLabels,
+  type UpdateEntry,
+  type UpdateView,
+} from './data.js'
 import { useLoaded, Waiting } from './loading.js'
 
 /** What an update changed: its labels on the right of a divider that can be moved, those of the version before on the left. */
@@ -33,9 +40,13 @@ export function UpdatePanel(props: {
             </option>
           ))}
         </select>
-        <button type="button" class="small" disabled={at <= 0} onClick={() => props.onVersion(updates[at - 1].version)}>
-          ◂
-          <span class="visually-hidden">Update before</span>
+        <button
+          type="button"
+          class="small"
+          disabled={at <= 0}
+          onClick={() => props.onVersion(updates[at - 1].version)}
+        >
+          ◂<span class="visually-hidden">Update before</span>
         </button>
         <button
           type="button"
@@ -43,8 +54,7 @@ export function UpdatePanel(props: {
           disabled={at < 0 || at >= updates.length - 1}
           onClick={() => props.onVersion(updates[at + 1].version)}
         >
-          ▸
-          <span class="visually-hidden">Next update</span>
+          ▸<span class="visually-hidden">Next update</span>
         </button>
       </div>
       {version === undefined ? (
@@ -88,7 +98,9 @@ function Compared({ view, version, opacity }: { view: FlightView; version: numbe
     )
   }
   const gain =
-    update.before?.miou == null || update.after?.miou == null ? undefined : update.after.miou - update.before.miou
+    update.before?.miou == null || update.after?.miou == null
+      ? undefined
+      : update.after.miou - update.before.miou
   return (
     <>
       <div class="wipe" data-split={split}>
@@ -116,7 +128,9 @@ function Compared({ view, version, opacity }: { view: FlightView; version: numbe
             <b class={gain >= 0 ? 'good' : 'bad'}>{points(gain)}</b>).{' '}
           </>
         )}
-        {update.applied ? `${bytes(update.bytes)}, flown from ${timeOfDay(update.timeMs)}.` : `Refused: ${update.reason}.`}{' '}
+        {update.applied
+          ? `${bytes(update.bytes)}, flown from ${timeOfDay(update.timeMs)}.`
+          : `Refused: ${update.reason}.`}{' '}
         <span class="muted">
           {update.how === 'rerun'
             ? 'Both versions labelled this frame anew, from the weights in the log.'
