@@ -164,7 +164,7 @@ async function quickEntry({ id, path }: Source, students: string[]): Promise<Fli
   if (format === undefined || format === 'mcap') {
     const recording = await openLog(path, { students })
     try {
-      return { ...(await recording.view()), ...slim, id }
+      return { ...recording.entry(), id }
     } finally {
       await recording.close()
     }
@@ -177,15 +177,6 @@ async function quickEntry({ id, path }: Source, students: string[]): Promise<Fli
     ...{ beginMs: about.mtimeMs, endMs: about.mtimeMs, dated: false, bytes: about.size, complete: true },
     ...{ updates: 0, refused: 0, events: 0 },
   }
-}
-
-/** What a list does not carry along. */
-const slim = {
-  series: undefined,
-  track: undefined,
-  eventList: undefined,
-  configuration: undefined,
-  parameters: undefined,
 }
 
 function folders(dir: string): string[] {

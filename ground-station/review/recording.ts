@@ -1,5 +1,6 @@
 import type { LabelMap, RgbImage } from '@kestrel/models'
 import type {
+  FlightEntry,
   FlightView,
   LabelSide,
   Moment,
@@ -24,6 +25,8 @@ export interface SeriesQuery extends Partial<Stretch> {
 
 /** An opened log, whoever wrote it. What a kind of log does not hold is empty or undefined. */
 export interface Recording {
+  /** What a list shows of it; quick. */
+  entry(): FlightEntry
   /** All but the samples: what a page begins with. */
   view(): Promise<FlightView>
   /** @throws UserError where a series does not exist */

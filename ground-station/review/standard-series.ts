@@ -46,7 +46,7 @@ export type StandardSeries =
 /** How a curve of a flight log is called, measured and shown. @param name one of the flight log's `seriesKinds` */
 export function seriesInfo(name: string): SeriesInfo {
   const { title, unit } = seriesKinds[name]
-  return { name, label: title, unit, group: groupOf.get(name) ?? title, standard: true }
+  return { name, label: title, unit, group: groupOf.get(name) ?? title, standard: groupOf.has(name) }
 }
 
 /** In the order in which people look for them; those that are not known here stay behind, as they came. */

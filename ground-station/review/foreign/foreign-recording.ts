@@ -42,6 +42,7 @@ export async function openForeign(file: string, reader: ForeignReader): Promise<
       : {}),
   }
   return {
+    entry: () => entry,
     async view(): Promise<FlightView> {
       return {
         ...entry,
