@@ -35,6 +35,7 @@ export { agentMain } from './service/cli.js'
 export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from './service/config.js'
 export { configHelp } from './service/config-help.js'
 export { askAgent, type ControlHandler, ControlSocket } from './service/control-socket.js'
+export { type Connect, LinkModule } from './service/link-module.js'
 export { type Notify, openNotify } from './service/notify.js'
 export { rollBack } from './service/rollback.js'
 export { describeStatus } from './service/status.js'
@@ -76,7 +77,6 @@ export { type BoardReadings, type BoardStatus, onboardComputerStatus } from './v
 export { BootClock } from './vehicle/boot-clock.js'
 export { LearningTriggers } from './vehicle/learning-triggers.js'
 export { MessageRates } from './vehicle/message-rates.js'
-export { kindOf, modeName } from './vehicle/modes.js'
 export {
   type CatalogueEntry,
   catalogue,
