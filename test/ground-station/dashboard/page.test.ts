@@ -14,7 +14,7 @@ const shots = join(import.meta.dirname, '../../../../out/screenshots')
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const WRONG = [255, 45, 85]
 
-t.setTimeout(240_000)
+t.setTimeout(590_000)
 
 /** A dashboard on a free port, and drones that fly by script. */
 async function fly(t: Test, names: string[], options: { silent?: boolean } = {}) {
