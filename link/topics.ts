@@ -4,15 +4,21 @@ import type { Payload } from './messages.js'
 /** What a topic is about: the last part of `kestrel/v1/<drone>/<what>`. */
 export type What = 'status' | 'telemetry' | 'segment' | 'update' | 'update-result' | 'control' | 'resync'
 
-/** How each kind of message travels (DESIGN.md section 6). A retained one is handed to whoever subscribes later. */
-export const delivery: Record<What, { payload: Payload['case']; qos: 0 | 1; retain: boolean }> = {
-  status: { payload: 'status', qos: 1, retain: true },
-  telemetry: { payload: 'telemetry', qos: 0, retain: false },
-  segment: { payload: 'segment', qos: 1, retain: false },
-  update: { payload: 'update', qos: 1, retain: false },
-  'update-result': { payload: 'updateResult', qos: 1, retain: false },
-  control: { payload: 'control', qos: 1, retain: true },
-  resync: { payload: 'resync', qos: 1, retain: false },
+/**
+ * How each kind of message travels (DESIGN.md section 6), and who sends it: nobody else may, and what comes from the ground is signed. A
+ * retained one is handed to whoever subscribes later.
+ */
+export const delivery: Record<
+  What,
+  { payload: Payload['case']; from: 'drone' | 'ground'; qos: 0 | 1; retain: boolean }
+> = {
+  status: { payload: 'status', from: 'drone', qos: 1, retain: true },
+  telemetry: { payload: 'telemetry', from: 'drone', qos: 0, retain: false },
+  segment: { payload: 'segment', from: 'drone', qos: 1, retain: false },
+  update: { payload: 'update', from: 'ground', qos: 1, retain: false },
+  'update-result': { payload: 'updateResult', from: 'drone', qos: 1, retain: false },
+  control: { payload: 'control', from: 'ground', qos: 1, retain: true },
+  resync: { payload: 'resync', from: 'drone', qos: 1, retain: false },
 }
 
 const ROOT = 'kestrel/v1'

@@ -6,7 +6,7 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   console.error('kestrel-ground: not built yet; run "npm run build" first')
   process.exit(2)
 }
-const { configCommand, pretrainCommand, reportFailure, startCommand } = await import(
+const { configCommand, pairCommand, pretrainCommand, reportFailure, startCommand } = await import(
   '@kestrel/ground-station'
 )
 
@@ -15,11 +15,12 @@ const program = new Command('kestrel-ground')
   .version('0.1.0')
   .addCommand(startCommand())
   .addCommand(configCommand())
+  .addCommand(pairCommand())
   .addCommand(pretrainCommand())
 
 try {
   // The evaluation brings charts and optical flow along; the others do without.
-  if (!['start', 'config', 'pretrain'].includes(process.argv[2])) {
+  if (!['start', 'config', 'pair', 'pretrain'].includes(process.argv[2])) {
     const { evaluateCommand } = await import('@kestrel/evaluate')
     program.addCommand(evaluateCommand())
   }

@@ -1,6 +1,7 @@
 import { connectMqtt } from '@kestrel/link'
 import { type Log, RealClock } from '@kestrel/runtime'
 import { type Broker, startBroker } from '../broker/broker.js'
+import { openSecurity, readBrokerAuth } from '../security/security.js'
 import type { GroundConfig } from './config.js'
 import { GroundStation } from './ground-station.js'
 import { startLearnerThread } from './learner-thread.js'
@@ -25,19 +26,35 @@ export async function startGround(options: {
   onLost: (error: Error) => void
 }): Promise<RunningGround> {
   const { config, log, onLost } = options
+  const clock = new RealClock()
+  const { registry, signer, certificate } = await openSecurity(config, clock)
+  const auth = readBrokerAuth(config)
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
   try {
-    broker = config.broker === undefined ? await startBroker({ ...config.listen, log }) : undefined
+    if (config.broker === undefined) {
+      const { host, port } = config.listen
+      broker = await startBroker({ host, port, registry, certificate, log: log.child('broker'), clock })
+    }
     const brokerUrl = config.broker ?? broker!.url
-    const connection = connectMqtt({ url: brokerUrl, clientId: 'kestrel-ground', log: log.child('link') })
+    const way = broker?.ground ?? { url: brokerUrl, clientId: 'kestrel/ground', auth }
+    const connection = connectMqtt({ ...way, log: log.child('link') })
     const { uplinkKbps } = config
-    const station = new GroundStation({ connection, learner, clock: new RealClock(), uplinkKbps, log })
+    const station = new GroundStation({
+      connection,
+      learner,
+      signer,
+      clock,
+      uplinkKbps,
+      incidents: broker?.incidents,
+      log,
+    })
     station.start()
     const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
     log.info(
       `Teaching ${learner.student.source} (${learner.student.classes.join(', ')}); drones connect to ${where}`,
     )
+    if (certificate !== undefined) log.info(pairedLine(registry.list().map(({ drone }) => drone)))
     let stopped: Promise<void> | undefined
     const stop = async () => {
       await station.stop()
@@ -50,4 +67,10 @@ export async function startGround(options: {
     await broker?.close()
     throw error
   }
+}
+
+function pairedLine(drones: string[]): string {
+  return drones.length === 0
+    ? 'No drone is paired yet, so none can connect: kestrel-ground pair NAME'
+    : `Paired drones: ${drones.join(', ')}`
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIr4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDCKpAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZCKsAgoFQm9hcmQSDQoFbW9kZWwYASABKAkSCwoDY3B1GAIgASgCEg4KBm1lbW9yeRgDIAEoAhIaCg10ZW1wZXJhdHVyZV9jGAQgASgCSACIAQESFQoNdW5kZXJfdm9sdGFnZRgFIAEoCBIVCg1jcHVfdGhyb3R0bGVkGAYgASgIEhkKEXRoZXJtYWxfdGhyb3R0bGVkGAcgASgIEhEKCWRpc2tfZnVsbBgIIAEoCBIXCg9kaXNrX2ZyZWVfYnl0ZXMYCSABKAQSEwoLc3RhdGVfYnl0ZXMYCiABKAQSEQoJbGltaXRfZnBzGAsgASgCEhQKDGxpbWl0X3JlYXNvbhgMIAEoCRIWCg5mcmFtZXNfc2tpcHBlZBgNIAEoBEIQCg5fdGVtcGVyYXR1cmVfYyKjAgoEUG9zZRIUCgxsYXRpdHVkZV9kZWcYASABKAESFQoNbG9uZ2l0dWRlX2RlZxgCIAEoARISCgphbHRpdHVkZV9tGAMgASgCEhAKCGhlaWdodF9tGAQgASgCEhUKCHJvbGxfcmFkGAUgASgCSACIAQESFgoJcGl0Y2hfcmFkGAYgASgCSAGIAQESFAoHeWF3X3JhZBgHIAEoAkgCiAEBEhEKCW5vcnRoX21wcxgIIAEoAhIQCghlYXN0X21wcxgJIAEoAhIQCghkb3duX21wcxgKIAEoAhIRCglzcGVlZF9tcHMYCyABKAISEgoKcG9zaXRpb25lZBgMIAEoCEILCglfcm9sbF9yYWRCDAoKX3BpdGNoX3JhZEIKCghfeWF3X3JhZCKXAwoHVmVoaWNsZRIRCgljb25uZWN0ZWQYASABKAgSEQoJc3lzdGVtX2lkGAIgASgNEgwKBGtpbmQYAyABKAkSDQoFYXJtZWQYBCABKAgSDAoEbW9kZRgFIAEoCRIUCgxsYW5kZWRfc3RhdGUYBiABKA0SHgoEcG9zZRgHIAEoCzIQLmtlc3RyZWwudjEuUG9zZRIWCgliYXR0ZXJ5X3YYCCABKAJIAIgBARIWCgliYXR0ZXJ5X2EYCSABKAJIAYgBARIcCg9iYXR0ZXJ5X3BlcmNlbnQYCiABKAJIAogBARIPCgdncHNfZml4GAsgASgNEhIKCnNhdGVsbGl0ZXMYDCABKA0SGQoMYWlyc3BlZWRfbXBzGA0gASgCSAOIAQESDwoHcmVmdXNlZBgOIAEoBBIOCgZmcmFtZXMYDyABKAQSFQoNZnJhbWVzX3RhZ2dlZBgQIAEoBEIMCgpfYmF0dGVyeV92QgwKCl9iYXR0ZXJ5X2FCEgoQX2JhdHRlcnlfcGVyY2VudEIPCg1fYWlyc3BlZWRfbXBzImoKDFNhbXBsZWRGcmFtZRIQCghmcmFtZV9pZBgBIAEoBBISCgpjYXB0dXJlX3VzGAIgASgDEhQKDHNvdXJjZV9pbmRleBgDIAEoBBIeCgRwb3NlGAogASgLMhAua2VzdHJlbC52MS5Qb3NlItMBCgdTZWdtZW50EhAKCHNlcXVlbmNlGAEgASgEEiUKBWNvZGVjGAIgASgOMhYua2VzdHJlbC52MS5WaWRlb0NvZGVjEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRIoCgZmcmFtZXMYBSADKAsyGC5rZXN0cmVsLnYxLlNhbXBsZWRGcmFtZRINCgV2aWRlbxgGIAEoDBIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhAKCGJlZ2luX3VzGAggASgDEg4KBmVuZF91cxgJIAEoAyJaCgZVcGRhdGUSFAoMYmFzZV92ZXJzaW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEcGFydBgDIAEoDRINCgVwYXJ0cxgEIAEoDRIMCgRkYXRhGAUgASgMIqQBCgxVcGRhdGVSZXN1bHQSDwoHdmVyc2lvbhgBIAEoDRIPCgdhcHBsaWVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIOCgZkZXRhaWwYBCABKAkSFQoNbW9kZWxfdmVyc2lvbhgFIAEoDRIUCgxtb2RlbF9kaWdlc3QYBiABKAwSEAoIYXBwbHlfbXMYByABKAISEwoLcm9sbGVkX2JhY2sYFCADKAwidAoHQ29udHJvbBIUCgxzYW1wbGluZ19mcHMYASABKAISFwoPdXBkYXRlX3BlcmlvZF9zGAIgASgCEhMKC3VwbGlua19rYnBzGAMgASgCEg4KBnBhdXNlZBgEIAEoCBIVCg1yZWplY3RfZGlnZXN0GAogASgMIkUKBlJlc3luYxIVCg1tb2RlbF92ZXJzaW9uGAEgASgNEhQKDG1vZGVsX2RpZ2VzdBgCIAEoDBIOCgZyZWFzb24YAyABKAkqagoKVmlkZW9Db2RlYxIbChdWSURFT19DT0RFQ19VTlNQRUNJRklFRBAAEhQKEFZJREVPX0NPREVDX0gyNjQQARIUChBWSURFT19DT0RFQ19IRVZDEAISEwoPVklERU9fQ09ERUNfQVYxEANiBnByb3RvMw");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEijQMKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIABIoCglzaWduYXR1cmUYHiABKAsyFS5rZXN0cmVsLnYxLlNpZ25hdHVyZUIJCgdwYXlsb2FkIi0KCVNpZ25hdHVyZRIPCgdjb3VudGVyGAEgASgEEg8KB2VkMjU1MTkYAiABKAwivgEKBlN0YXR1cxIOCgZvbmxpbmUYASABKAgSEAoIc29mdHdhcmUYAiABKAkSDwoHc3R1ZGVudBgDIAEoCRIPCgdjbGFzc2VzGAQgAygJEhUKDWxheW91dF9kaWdlc3QYBSABKAwSFwoPcGFyYW1ldGVyX2NvdW50GAYgASgNEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SFAoMbW9kZWxfZGlnZXN0GAggASgMEhMKC3JvbGxlZF9iYWNrGBQgAygMIqkCCglUZWxlbWV0cnkSDwoHdGltZV91cxgBIAEoAxILCgNmcHMYAiABKAISFgoObGF0ZW5jeV9wNTBfbXMYAyABKAISFgoObGF0ZW5jeV9wOTlfbXMYBCABKAISDgoGZnJhbWVzGAUgASgEEhYKDmZyYW1lc19kcm9wcGVkGAYgASgEEhcKD291dGJveF9zZWdtZW50cxgHIAEoDRIYChBzZWdtZW50c19kcm9wcGVkGAggASgEEhQKDHNhbXBsaW5nX2ZwcxgJIAEoAhIVCg1tb2RlbF92ZXJzaW9uGAogASgNEiQKB3ZlaGljbGUYFCABKAsyEy5rZXN0cmVsLnYxLlZlaGljbGUSIAoFYm9hcmQYHiABKAsyES5rZXN0cmVsLnYxLkJvYXJkIqwCCgVCb2FyZBINCgVtb2RlbBgBIAEoCRILCgNjcHUYAiABKAISDgoGbWVtb3J5GAMgASgCEhoKDXRlbXBlcmF0dXJlX2MYBCABKAJIAIgBARIVCg11bmRlcl92b2x0YWdlGAUgASgIEhUKDWNwdV90aHJvdHRsZWQYBiABKAgSGQoRdGhlcm1hbF90aHJvdHRsZWQYByABKAgSEQoJZGlza19mdWxsGAggASgIEhcKD2Rpc2tfZnJlZV9ieXRlcxgJIAEoBBITCgtzdGF0ZV9ieXRlcxgKIAEoBBIRCglsaW1pdF9mcHMYCyABKAISFAoMbGltaXRfcmVhc29uGAwgASgJEhYKDmZyYW1lc19za2lwcGVkGA0gASgEQhAKDl90ZW1wZXJhdHVyZV9jIqMCCgRQb3NlEhQKDGxhdGl0dWRlX2RlZxgBIAEoARIVCg1sb25naXR1ZGVfZGVnGAIgASgBEhIKCmFsdGl0dWRlX20YAyABKAISEAoIaGVpZ2h0X20YBCABKAISFQoIcm9sbF9yYWQYBSABKAJIAIgBARIWCglwaXRjaF9yYWQYBiABKAJIAYgBARIUCgd5YXdfcmFkGAcgASgCSAKIAQESEQoJbm9ydGhfbXBzGAggASgCEhAKCGVhc3RfbXBzGAkgASgCEhAKCGRvd25fbXBzGAogASgCEhEKCXNwZWVkX21wcxgLIAEoAhISCgpwb3NpdGlvbmVkGAwgASgIQgsKCV9yb2xsX3JhZEIMCgpfcGl0Y2hfcmFkQgoKCF95YXdfcmFkIpcDCgdWZWhpY2xlEhEKCWNvbm5lY3RlZBgBIAEoCBIRCglzeXN0ZW1faWQYAiABKA0SDAoEa2luZBgDIAEoCRINCgVhcm1lZBgEIAEoCBIMCgRtb2RlGAUgASgJEhQKDGxhbmRlZF9zdGF0ZRgGIAEoDRIeCgRwb3NlGAcgASgLMhAua2VzdHJlbC52MS5Qb3NlEhYKCWJhdHRlcnlfdhgIIAEoAkgAiAEBEhYKCWJhdHRlcnlfYRgJIAEoAkgBiAEBEhwKD2JhdHRlcnlfcGVyY2VudBgKIAEoAkgCiAEBEg8KB2dwc19maXgYCyABKA0SEgoKc2F0ZWxsaXRlcxgMIAEoDRIZCgxhaXJzcGVlZF9tcHMYDSABKAJIA4gBARIPCgdyZWZ1c2VkGA4gASgEEg4KBmZyYW1lcxgPIAEoBBIVCg1mcmFtZXNfdGFnZ2VkGBAgASgEQgwKCl9iYXR0ZXJ5X3ZCDAoKX2JhdHRlcnlfYUISChBfYmF0dGVyeV9wZXJjZW50Qg8KDV9haXJzcGVlZF9tcHMiagoMU2FtcGxlZEZyYW1lEhAKCGZyYW1lX2lkGAEgASgEEhIKCmNhcHR1cmVfdXMYAiABKAMSFAoMc291cmNlX2luZGV4GAMgASgEEh4KBHBvc2UYCiABKAsyEC5rZXN0cmVsLnYxLlBvc2Ui0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwipAEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAhITCgtyb2xsZWRfYmFjaxgUIAMoDCJ0CgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIEhUKDXJlamVjdF9kaWdlc3QYCiABKAwiRQoGUmVzeW5jEhUKDW1vZGVsX3ZlcnNpb24YASABKA0SFAoMbW9kZWxfZGlnZXN0GAIgASgMEg4KBnJlYXNvbhgDIAEoCSpqCgpWaWRlb0NvZGVjEhsKF1ZJREVPX0NPREVDX1VOU1BFQ0lGSUVEEAASFAoQVklERU9fQ09ERUNfSDI2NBABEhQKEFZJREVPX0NPREVDX0hFVkMQAhITCg9WSURFT19DT0RFQ19BVjEQA2IGcHJvdG8z");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -85,6 +85,13 @@ export type Envelope = Message<"kestrel.v1.Envelope"> & {
     value: Resync;
     case: "resync";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of what the ground tells a drone: link/signature.ts.
+   *
+   * @generated from field: kestrel.v1.Signature signature = 30;
+   */
+  signature?: Signature | undefined;
 };
 
 /**
@@ -93,6 +100,32 @@ export type Envelope = Message<"kestrel.v1.Envelope"> & {
  */
 export const EnvelopeSchema: GenMessage<Envelope> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 0);
+
+/**
+ * @generated from message kestrel.v1.Signature
+ */
+export type Signature = Message<"kestrel.v1.Signature"> & {
+  /**
+   * Grows with every message that a ground station signs, over its restarts too.
+   *
+   * @generated from field: uint64 counter = 1;
+   */
+  counter: bigint;
+
+  /**
+   * Ed25519 over the topic, the counter and the payload.
+   *
+   * @generated from field: bytes ed25519 = 2;
+   */
+  ed25519: Uint8Array;
+};
+
+/**
+ * Describes the message kestrel.v1.Signature.
+ * Use `create(SignatureSchema)` to create a new message.
+ */
+export const SignatureSchema: GenMessage<Signature> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 1);
 
 /**
  * Drone → ground, retained; the last will is the same topic with online = false.
@@ -157,7 +190,7 @@ export type Status = Message<"kestrel.v1.Status"> & {
  * Use `create(StatusSchema)` to create a new message.
  */
 export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 1);
+  messageDesc(file_link_proto_kestrel, 2);
 
 /**
  * Drone → ground, QoS 0, about once a second.
@@ -233,7 +266,7 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
  * Use `create(TelemetrySchema)` to create a new message.
  */
 export const TelemetrySchema: GenMessage<Telemetry> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 2);
+  messageDesc(file_link_proto_kestrel, 3);
 
 /**
  * How the companion computer does.
@@ -324,7 +357,7 @@ export type Board = Message<"kestrel.v1.Board"> & {
  * Use `create(BoardSchema)` to create a new message.
  */
 export const BoardSchema: GenMessage<Board> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 3);
+  messageDesc(file_link_proto_kestrel, 4);
 
 /**
  * Where the vehicle was at one moment, between two messages of the autopilot or a little beyond the last.
@@ -406,7 +439,7 @@ export type Pose = Message<"kestrel.v1.Pose"> & {
  * Use `create(PoseSchema)` to create a new message.
  */
 export const PoseSchema: GenMessage<Pose> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 5);
 
 /**
  * The autopilot as the drone knows it.
@@ -510,7 +543,7 @@ export type Vehicle = Message<"kestrel.v1.Vehicle"> & {
  * Use `create(VehicleSchema)` to create a new message.
  */
 export const VehicleSchema: GenMessage<Vehicle> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * @generated from message kestrel.v1.SampledFrame
@@ -546,7 +579,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -607,7 +640,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -646,7 +679,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * Drone → ground, QoS 1.
@@ -704,7 +737,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 9);
+  messageDesc(file_link_proto_kestrel, 10);
 
 /**
  * Ground → drone, retained.
@@ -752,7 +785,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 10);
+  messageDesc(file_link_proto_kestrel, 11);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -781,7 +814,7 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 11);
+  messageDesc(file_link_proto_kestrel, 12);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec
