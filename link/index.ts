@@ -46,7 +46,7 @@ export {
   topic,
   type What,
 } from './topics.js'
-export type { SegmentCodec } from './video/bitstream.js'
+export { isKeyPicture, type SegmentCodec } from './video/bitstream.js'
 export { decodeVideoFile, type VideoFile, type VideoFrame, type VideoProbe } from './video/decode.js'
 export type { EncoderKind } from './video/encoder-profile.js'
 export { tryEncoder } from './video/encoder-trial.js'
@@ -60,4 +60,5 @@ export {
 } from './video/picture.js'
 export { Scaler } from './video/scaler.js'
 export { type DecodeOptions, decodeSegment, type EncodeOptions, encodeSegment } from './video/segment.js'
+export { splitSegment, type VideoFormat } from './video/split.js'
 export { decodeStill, decodeStillBytes, stillExtensions } from './video/still.js'

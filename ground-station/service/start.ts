@@ -10,6 +10,8 @@ import { startLearnerThread } from './learner-thread.js'
 export interface RunningGround {
   /** Where drones connect. */
   brokerUrl: string
+  /** What was tried and not allowed, and messages of no use, by kind. */
+  readonly refused: Record<string, number>
   /** Saves everything and releases it; a second call waits for the first. */
   stop(): Promise<void>
 }
@@ -61,7 +63,13 @@ export async function startGround(options: {
       await connection.close()
       await broker?.close()
     }
-    return { brokerUrl, stop: () => (stopped ??= stop()) }
+    return {
+      brokerUrl,
+      get refused() {
+        return station.refused
+      },
+      stop: () => (stopped ??= stop()),
+    }
   } catch (error) {
     await learner.close()
     await broker?.close()
