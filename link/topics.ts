@@ -2,7 +2,16 @@ import { UserError } from '@kestrel/runtime'
 import type { Payload } from './messages.js'
 
 /** What a topic is about: the last part of `kestrel/v1/<drone>/<what>`. */
-export type What = 'status' | 'telemetry' | 'segment' | 'update' | 'update-result' | 'control' | 'resync'
+export type What =
+  | 'status'
+  | 'telemetry'
+  | 'segment'
+  | 'update'
+  | 'update-result'
+  | 'control'
+  | 'resync'
+  | 'command'
+  | 'command-result'
 
 /**
  * How each kind of message travels (DESIGN.md section 6), and who sends it: nobody else may, and what comes from the ground is signed. A
@@ -19,6 +28,8 @@ export const delivery: Record<
   'update-result': { payload: 'updateResult', from: 'drone', qos: 1, retain: false },
   control: { payload: 'control', from: 'ground', qos: 1, retain: true },
   resync: { payload: 'resync', from: 'drone', qos: 1, retain: false },
+  command: { payload: 'command', from: 'ground', qos: 1, retain: false },
+  'command-result': { payload: 'commandResult', from: 'drone', qos: 1, retain: false },
 }
 
 const ROOT = 'kestrel/v1'

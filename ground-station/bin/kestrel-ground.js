@@ -6,7 +6,7 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   console.error('kestrel-ground: not built yet; run "npm run build" first')
   process.exit(2)
 }
-const { configCommand, pairCommand, pretrainCommand, reportFailure, startCommand } = await import(
+const { configCommand, dashboardCommand, pairCommand, pretrainCommand, reportFailure, startCommand } = await import(
   '@kestrel/ground-station'
 )
 
@@ -16,11 +16,12 @@ const program = new Command('kestrel-ground')
   .addCommand(startCommand())
   .addCommand(configCommand())
   .addCommand(pairCommand())
+  .addCommand(dashboardCommand())
   .addCommand(pretrainCommand())
 
 try {
   // The evaluation brings charts and optical flow along; the others do without.
-  if (!['start', 'config', 'pair', 'pretrain'].includes(process.argv[2])) {
+  if (!['start', 'config', 'dashboard', 'pair', 'pretrain'].includes(process.argv[2])) {
     const { evaluateCommand } = await import('@kestrel/evaluate')
     program.addCommand(evaluateCommand())
   }

@@ -75,6 +75,8 @@ export async function startBroker(options: {
   /** The drones that are paired; none without. */
   registry?: DroneRegistry
   certificate?: Certificate
+  /** Of its own unless given. */
+  incidents?: Incidents
   log: Log
   clock?: Clock
 }): Promise<Broker> {
@@ -83,7 +85,7 @@ export async function startBroker(options: {
   if (open && !isLoopback(host)) {
     throw new RangeError(`Only this machine may reach a broker without a certificate, not ${host}`)
   }
-  const incidents = new Incidents({ log, clock })
+  const { incidents = new Incidents({ log, clock }) } = options
   const access = new Access({ registry, open })
   const delay = new LogInDelay(clock)
   // The last will of a client is judged after its connection is gone.

@@ -1,10 +1,14 @@
 import { connectMqtt } from '@kestrel/link'
-import { type Log, RealClock } from '@kestrel/runtime'
+import { Incidents, type Log, RealClock } from '@kestrel/runtime'
 import { type Broker, startBroker } from '../broker/broker.js'
 import { openSecurity, readBrokerAuth } from '../security/security.js'
+import { Dashboard } from '../dashboard/dashboard.js'
+import { openAccess } from '../dashboar./access.js'
 import type { GroundConfig } from './config.js'
 import { GroundStation } from './ground-station.js'
 import { startLearnerThread } from './learner-thread.js'
+import type { GroundObserver } from './observer.js'
+import { heardLog } from './observers.js'
 
 /** A ground station that runs. */
 export interface RunningGround {
@@ -12,6 +16,8 @@ export interface RunningGround {
   brokerUrl: string
   /** What was tried and not allowed, and messages of no use, by kind. */
   readonly refused: Record<string, number>
+  /** Where the dashboard is; undefined where there is none. */
+  dashboardUrl: string | undefined
   /** Saves everything and releases it; a second call waits for the first. */
   stop(): Promise<void>
 }
@@ -27,16 +33,30 @@ export async function startGround(options: {
   log: Log
   onLost: (error: Error) => void
 }): Promise<RunningGround> {
-  const { config, log, onLost } = options
+  const { config, onLost } = options
   const clock = new RealClock()
-  const { registry, signer, certificate } = await openSecurity(config, clock)
+  const looking: GroundObserver[] = []
+  const log = heardLog(options.log, (level, part, message) => {
+    for (const observer of looking) observer.line?.({ timeMs: clock.nowMs(), level, part, message })
+  })
+  const { identity, registry, signer, certificate } = await openSecurity(config, clock)
+  const incidents = new Incidents({ log, clock })
   const auth = readBrokerAuth(config)
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
+  let dashboard: Dashboard | undefined
   try {
     if (config.broker === undefined) {
       const { host, port } = config.listen
-      broker = await startBroker({ host, port, registry, certificate, log: log.child('broker'), clock })
+      broker = await startBroker({
+        host,
+        port,
+        registry,
+        certificate,
+        incidents,
+        log: log.child('broker'),
+        clock,
+      })
     }
     const brokerUrl = config.broker ?? broker!.url
     const way = broker?.ground ?? { url: brokerUrl, clientId: 'kestrel/ground', auth }
@@ -48,9 +68,16 @@ export async function startGround(options: {
       signer,
       clock,
       uplinkKbps,
-      incidents: broker?.incidents,
+      incidents,
+      observers: looking,
       log,
     })
+    if (config.dashboard.enabled) {
+      const access = await openAccess(config, { identity, incidents })
+      dashboard = new Dashboard({ config, student: learner.student, station, clock, access, log })
+      looking.push(dashboard.observer)
+      await dashboard.start()
+    }
     station.start()
     const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
     log.info(
@@ -59,12 +86,14 @@ export async function startGround(options: {
     if (certificate !== undefined) log.info(pairedLine(registry.list().map(({ drone }) => drone)))
     let stopped: Promise<void> | undefined
     const stop = async () => {
+      await dashboard?.stop()
       await station.stop()
       await connection.close()
       await broker?.close()
     }
     return {
       brokerUrl,
+      dashboardUrl: dashboard?.url,
       get refused() {
         return station.refused
       },
@@ -72,6 +101,7 @@ export async function startGround(options: {
     }
   } catch (error) {
     await learner.close()
+    await dashboard?.stop()
     await broker?.close()
     throw error
   }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEijQMKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIABIoCglzaWduYXR1cmUYHiABKAsyFS5rZXN0cmVsLnYxLlNpZ25hdHVyZUIJCgdwYXlsb2FkIi0KCVNpZ25hdHVyZRIPCgdjb3VudGVyGAEgASgEEg8KB2VkMjU1MTkYAiABKAwizgEKBlN0YXR1cxIOCgZvbmxpbmUYASABKAgSEAoIc29mdHdhcmUYAiABKAkSDwoHc3R1ZGVudBgDIAEoCRIPCgdjbGFzc2VzGAQgAygJEhUKDWxheW91dF9kaWdlc3QYBSABKAwSFwoPcGFyYW1ldGVyX2NvdW50GAYgASgNEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SFAoMbW9kZWxfZGlnZXN0GAggASgMEhMKC3JvbGxlZF9iYWNrGBQgAygMEg4KBmZsaWdodBgVIAEoCSK5AgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZBIOCgZmbGlnaHQYKCABKAkirAIKBUJvYXJkEg0KBW1vZGVsGAEgASgJEgsKA2NwdRgCIAEoAhIOCgZtZW1vcnkYAyABKAISGgoNdGVtcGVyYXR1cmVfYxgEIAEoAkgAiAEBEhUKDXVuZGVyX3ZvbHRhZ2UYBSABKAgSFQoNY3B1X3Rocm90dGxlZBgGIAEoCBIZChF0aGVybWFsX3Rocm90dGxlZBgHIAEoCBIRCglkaXNrX2Z1bGwYCCABKAgSFwoPZGlza19mcmVlX2J5dGVzGAkgASgEEhMKC3N0YXRlX2J5dGVzGAogASgEEhEKCWxpbWl0X2ZwcxgLIAEoAhIUCgxsaW1pdF9yZWFzb24YDCABKAkSFgoOZnJhbWVzX3NraXBwZWQYDSABKARCEAoOX3RlbXBlcmF0dXJlX2MiowIKBFBvc2USFAoMbGF0aXR1ZGVfZGVnGAEgASgBEhUKDWxvbmdpdHVkZV9kZWcYAiABKAESEgoKYWx0aXR1ZGVfbRgDIAEoAhIQCghoZWlnaHRfbRgEIAEoAhIVCghyb2xsX3JhZBgFIAEoAkgAiAEBEhYKCXBpdGNoX3JhZBgGIAEoAkgBiAEBEhQKB3lhd19yYWQYByABKAJIAogBARIRCglub3J0aF9tcHMYCCABKAISEAoIZWFzdF9tcHMYCSABKAISEAoIZG93bl9tcHMYCiABKAISEQoJc3BlZWRfbXBzGAsgASgCEhIKCnBvc2l0aW9uZWQYDCABKAhCCwoJX3JvbGxfcmFkQgwKCl9waXRjaF9yYWRCCgoIX3lhd19yYWQilwMKB1ZlaGljbGUSEQoJY29ubmVjdGVkGAEgASgIEhEKCXN5c3RlbV9pZBgCIAEoDRIMCgRraW5kGAMgASgJEg0KBWFybWVkGAQgASgIEgwKBG1vZGUYBSABKAkSFAoMbGFuZGVkX3N0YXRlGAYgASgNEh4KBHBvc2UYByABKAsyEC5rZXN0cmVsLnYxLlBvc2USFgoJYmF0dGVyeV92GAggASgCSACIAQESFgoJYmF0dGVyeV9hGAkgASgCSAGIAQESHAoPYmF0dGVyeV9wZXJjZW50GAogASgCSAKIAQESDwoHZ3BzX2ZpeBgLIAEoDRISCgpzYXRlbGxpdGVzGAwgASgNEhkKDGFpcnNwZWVkX21wcxgNIAEoAkgDiAEBEg8KB3JlZnVzZWQYDiABKAQSDgoGZnJhbWVzGA8gASgEEhUKDWZyYW1lc190YWdnZWQYECABKARCDAoKX2JhdHRlcnlfdkIMCgpfYmF0dGVyeV9hQhIKEF9iYXR0ZXJ5X3BlcmNlbnRCDwoNX2FpcnNwZWVkX21wcyJqCgxTYW1wbGVkRnJhbWUSEAoIZnJhbWVfaWQYASABKAQSEgoKY2FwdHVyZV91cxgCIAEoAxIUCgxzb3VyY2VfaW5kZXgYAyABKAQSHgoEcG9zZRgKIAEoCzIQLmtlc3RyZWwudjEuUG9zZSLTAQoHU2VnbWVudBIQCghzZXF1ZW5jZRgBIAEoBBIlCgVjb2RlYxgCIAEoDjIWLmtlc3RyZWwudjEuVmlkZW9Db2RlYxINCgV3aWR0aBgDIAEoDRIOCgZoZWlnaHQYBCABKA0SKAoGZnJhbWVzGAUgAygLMhgua2VzdHJlbC52MS5TYW1wbGVkRnJhbWUSDQoFdmlkZW8YBiABKAwSFQoNbW9kZWxfdmVyc2lvbhgHIAEoDRIQCghiZWdpbl91cxgIIAEoAxIOCgZlbmRfdXMYCSABKAMiWgoGVXBkYXRlEhQKDGJhc2VfdmVyc2lvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBHBhcnQYAyABKA0SDQoFcGFydHMYBCABKA0SDAoEZGF0YRgFIAEoDCKkAQoMVXBkYXRlUmVzdWx0Eg8KB3ZlcnNpb24YASABKA0SDwoHYXBwbGllZBgCIAEoCBIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJEhUKDW1vZGVsX3ZlcnNpb24YBSABKA0SFAoMbW9kZWxfZGlnZXN0GAYgASgMEhAKCGFwcGx5X21zGAcgASgCEhMKC3JvbGxlZF9iYWNrGBQgAygMInQKB0NvbnRyb2wSFAoMc2FtcGxpbmdfZnBzGAEgASgCEhcKD3VwZGF0ZV9wZXJpb2RfcxgCIAEoAhITCgt1cGxpbmtfa2JwcxgDIAEoAhIOCgZwYXVzZWQYBCABKAgSFQoNcmVqZWN0X2RpZ2VzdBgKIAEoDCJFCgZSZXN5bmMSFQoNbW9kZWxfdmVyc2lvbhgBIAEoDRIUCgxtb2RlbF9kaWdlc3QYAiABKAwSDgoGcmVhc29uGAMgASgJKmoKClZpZGVvQ29kZWMSGwoXVklERU9fQ09ERUNfVU5TUEVDSUZJRUQQABIUChBWSURFT19DT0RFQ19IMjY0EAESFAoQVklERU9fQ09ERUNfSEVWQxACEhMKD1ZJREVPX0NPREVDX0FWMRADYgZwcm90bzM");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi6gMKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIABImCgdjb21tYW5kGBEgASgLMhMua2VzdHJlbC52MS5Db21tYW5kSAASMwoOY29tbWFuZF9yZXN1bHQYEiABKAsyGS5rZXN0cmVsLnYxLkNvbW1hbmRSZXN1bHRIABIoCglzaWduYXR1cmUYHiABKAsyFS5rZXN0cmVsLnYxLlNpZ25hdHVyZUIJCgdwYXlsb2FkIi0KCVNpZ25hdHVyZRIPCgdjb3VudGVyGAEgASgEEg8KB2VkMjU1MTkYAiABKAwizgEKBlN0YXR1cxIOCgZvbmxpbmUYASABKAgSEAoIc29mdHdhcmUYAiABKAkSDwoHc3R1ZGVudBgDIAEoCRIPCgdjbGFzc2VzGAQgAygJEhUKDWxheW91dF9kaWdlc3QYBSABKAwSFwoPcGFyYW1ldGVyX2NvdW50GAYgASgNEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SFAoMbW9kZWxfZGlnZXN0GAggASgMEhMKC3JvbGxlZF9iYWNrGBQgAygMEg4KBmZsaWdodBgVIAEoCSLmAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZBIOCgZmbGlnaHQYKCABKAkSKwoIbGVhcm5pbmcYPCABKAsyGS5rZXN0cmVsLnYxLkxlYXJuaW5nU3RhdGUiUAoNTGVhcm5pbmdTdGF0ZRIOCgZwYXVzZWQYASABKAgSDwoHbWluX2ZwcxgCIAEoAhIPCgdtYXhfZnBzGAMgASgCEg0KBWhvbGRzGAQgAygJIqwCCgVCb2FyZBINCgVtb2RlbBgBIAEoCRILCgNjcHUYAiABKAISDgoGbWVtb3J5GAMgASgCEhoKDXRlbXBlcmF0dXJlX2MYBCABKAJIAIgBARIVCg11bmRlcl92b2x0YWdlGAUgASgIEhUKDWNwdV90aHJvdHRsZWQYBiABKAgSGQoRdGhlcm1hbF90aHJvdHRsZWQYByABKAgSEQoJZGlza19mdWxsGAggASgIEhcKD2Rpc2tfZnJlZV9ieXRlcxgJIAEoBBITCgtzdGF0ZV9ieXRlcxgKIAEoBBIRCglsaW1pdF9mcHMYCyABKAISFAoMbGltaXRfcmVhc29uGAwgASgJEhYKDmZyYW1lc19za2lwcGVkGA0gASgEQhAKDl90ZW1wZXJhdHVyZV9jIqMCCgRQb3NlEhQKDGxhdGl0dWRlX2RlZxgBIAEoARIVCg1sb25naXR1ZGVfZGVnGAIgASgBEhIKCmFsdGl0dWRlX20YAyABKAISEAoIaGVpZ2h0X20YBCABKAISFQoIcm9sbF9yYWQYBSABKAJIAIgBARIWCglwaXRjaF9yYWQYBiABKAJIAYgBARIUCgd5YXdfcmFkGAcgASgCSAKIAQESEQoJbm9ydGhfbXBzGAggASgCEhAKCGVhc3RfbXBzGAkgASgCEhAKCGRvd25fbXBzGAogASgCEhEKCXNwZWVkX21wcxgLIAEoAhISCgpwb3NpdGlvbmVkGAwgASgIQgsKCV9yb2xsX3JhZEIMCgpfcGl0Y2hfcmFkQgoKCF95YXdfcmFkIpcDCgdWZWhpY2xlEhEKCWNvbm5lY3RlZBgBIAEoCBIRCglzeXN0ZW1faWQYAiABKA0SDAoEa2luZBgDIAEoCRINCgVhcm1lZBgEIAEoCBIMCgRtb2RlGAUgASgJEhQKDGxhbmRlZF9zdGF0ZRgGIAEoDRIeCgRwb3NlGAcgASgLMhAua2VzdHJlbC52MS5Qb3NlEhYKCWJhdHRlcnlfdhgIIAEoAkgAiAEBEhYKCWJhdHRlcnlfYRgJIAEoAkgBiAEBEhwKD2JhdHRlcnlfcGVyY2VudBgKIAEoAkgCiAEBEg8KB2dwc19maXgYCyABKA0SEgoKc2F0ZWxsaXRlcxgMIAEoDRIZCgxhaXJzcGVlZF9tcHMYDSABKAJIA4gBARIPCgdyZWZ1c2VkGA4gASgEEg4KBmZyYW1lcxgPIAEoBBIVCg1mcmFtZXNfdGFnZ2VkGBAgASgEQgwKCl9iYXR0ZXJ5X3ZCDAoKX2JhdHRlcnlfYUISChBfYmF0dGVyeV9wZXJjZW50Qg8KDV9haXJzcGVlZF9tcHMiagoMU2FtcGxlZEZyYW1lEhAKCGZyYW1lX2lkGAEgASgEEhIKCmNhcHR1cmVfdXMYAiABKAMSFAoMc291cmNlX2luZGV4GAMgASgEEh4KBHBvc2UYCiABKAsyEC5rZXN0cmVsLnYxLlBvc2Ui0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwipAEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAhITCgtyb2xsZWRfYmFjaxgUIAMoDCJ0CgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIEhUKDXJlamVjdF9kaWdlc3QYCiABKAwiRQoGUmVzeW5jEhUKDW1vZGVsX3ZlcnNpb24YASABKA0SFAoMbW9kZWxfZGlnZXN0GAIgASgMEg4KBnJlYXNvbhgDIAEoCSLFAQoHQ29tbWFuZBIKCgJpZBgBIAEoDBISCghsZWFybmluZxgKIAEoCEgAEi4KCHNhbXBsaW5nGAsgASgLMhoua2VzdHJlbC52MS5TYW1wbGluZ0xpbWl0c0gAEikKCXJvbGxfYmFjaxgMIAEoCzIULmtlc3RyZWwudjEuUm9sbEJhY2tIABI1Cg9zYXZlX2NoZWNrcG9pbnQYDSABKAsyGi5rZXN0cmVsLnYxLlNhdmVDaGVja3BvaW50SABCCAoGYWN0aW9uIjIKDlNhbXBsaW5nTGltaXRzEg8KB21pbl9mcHMYASABKAISDwoHbWF4X2ZwcxgCIAEoAiIgCghSb2xsQmFjaxIUCgxmcm9tX3ZlcnNpb24YASABKA0iEAoOU2F2ZUNoZWNrcG9pbnQifQoNQ29tbWFuZFJlc3VsdBIKCgJpZBgBIAEoDBIMCgRkb25lGAIgASgIEg4KBmRldGFpbBgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgNEisKCGxlYXJuaW5nGAUgASgLMhkua2VzdHJlbC52MS5MZWFybmluZ1N0YXRlKmoKClZpZGVvQ29kZWMSGwoXVklERU9fQ09ERUNfVU5TUEVDSUZJRUQQABIUChBWSURFT19DT0RFQ19IMjY0EAESFAoQVklERU9fQ09ERUNfSEVWQxACEhMKD1ZJREVPX0NPREVDX0FWMRADYgZwcm90bzM");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -84,6 +84,18 @@ export type Envelope = Message<"kestrel.v1.Envelope"> & {
      */
     value: Resync;
     case: "resync";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.Command command = 17;
+     */
+    value: Command;
+    case: "command";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.CommandResult command_result = 18;
+     */
+    value: CommandResult;
+    case: "commandResult";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -273,6 +285,11 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
    * @generated from field: string flight = 40;
    */
   flight: string;
+
+  /**
+   * @generated from field: kestrel.v1.LearningState learning = 60;
+   */
+  learning?: LearningState | undefined;
 };
 
 /**
@@ -281,6 +298,46 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
  */
 export const TelemetrySchema: GenMessage<Telemetry> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 3);
+
+/**
+ * What can be set about the learning on board, as it is.
+ *
+ * @generated from message kestrel.v1.LearningState
+ */
+export type LearningState = Message<"kestrel.v1.LearningState"> & {
+  /**
+   * By hand: no frame is sampled and no update is taken.
+   *
+   * @generated from field: bool paused = 1;
+   */
+  paused: boolean;
+
+  /**
+   * Frames/s between which the sampling rate stays whatever the ground asks for.
+   *
+   * @generated from field: float min_fps = 2;
+   */
+  minFps: number;
+
+  /**
+   * @generated from field: float max_fps = 3;
+   */
+  maxFps: number;
+
+  /**
+   * Why no frame is sampled at present, in words; empty where frames are.
+   *
+   * @generated from field: repeated string holds = 4;
+   */
+  holds: string[];
+};
+
+/**
+ * Describes the message kestrel.v1.LearningState.
+ * Use `create(LearningStateSchema)` to create a new message.
+ */
+export const LearningStateSchema: GenMessage<LearningState> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 4);
 
 /**
  * How the companion computer does.
@@ -371,7 +428,7 @@ export type Board = Message<"kestrel.v1.Board"> & {
  * Use `create(BoardSchema)` to create a new message.
  */
 export const BoardSchema: GenMessage<Board> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 5);
 
 /**
  * Where the vehicle was at one moment, between two messages of the autopilot or a little beyond the last.
@@ -453,7 +510,7 @@ export type Pose = Message<"kestrel.v1.Pose"> & {
  * Use `create(PoseSchema)` to create a new message.
  */
 export const PoseSchema: GenMessage<Pose> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * The autopilot as the drone knows it.
@@ -557,7 +614,7 @@ export type Vehicle = Message<"kestrel.v1.Vehicle"> & {
  * Use `create(VehicleSchema)` to create a new message.
  */
 export const VehicleSchema: GenMessage<Vehicle> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * @generated from message kestrel.v1.SampledFrame
@@ -593,7 +650,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -654,7 +711,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -693,7 +750,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 9);
+  messageDesc(file_link_proto_kestrel, 10);
 
 /**
  * Drone → ground, QoS 1.
@@ -751,7 +808,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 10);
+  messageDesc(file_link_proto_kestrel, 11);
 
 /**
  * Ground → drone, retained.
@@ -799,7 +856,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 11);
+  messageDesc(file_link_proto_kestrel, 12);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -828,7 +885,161 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 12);
+  messageDesc(file_link_proto_kestrel, 13);
+
+/**
+ * Ground → drone, QoS 1: somebody steers the learning by hand. The answer is a CommandResult with the same id.
+ *
+ * @generated from message kestrel.v1.Command
+ */
+export type Command = Message<"kestrel.v1.Command"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from oneof kestrel.v1.Command.action
+   */
+  action: {
+    /**
+     * False: no frame is sampled and no update is taken until it is true again.
+     *
+     * @generated from field: bool learning = 10;
+     */
+    value: boolean;
+    case: "learning";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.SamplingLimits sampling = 11;
+     */
+    value: SamplingLimits;
+    case: "sampling";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.RollBack roll_back = 12;
+     */
+    value: RollBack;
+    case: "rollBack";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.SaveCheckpoint save_checkpoint = 13;
+     */
+    value: SaveCheckpoint;
+    case: "saveCheckpoint";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message kestrel.v1.Command.
+ * Use `create(CommandSchema)` to create a new message.
+ */
+export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 14);
+
+/**
+ * @generated from message kestrel.v1.SamplingLimits
+ */
+export type SamplingLimits = Message<"kestrel.v1.SamplingLimits"> & {
+  /**
+   * Frames/s.
+   *
+   * @generated from field: float min_fps = 1;
+   */
+  minFps: number;
+
+  /**
+   * @generated from field: float max_fps = 2;
+   */
+  maxFps: number;
+};
+
+/**
+ * Describes the message kestrel.v1.SamplingLimits.
+ * Use `create(SamplingLimitsSchema)` to create a new message.
+ */
+export const SamplingLimitsSchema: GenMessage<SamplingLimits> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 15);
+
+/**
+ * Back to the weights before. Names what is to be left, since a message may come late or twice: where something else flies by then,
+ * nothing is done.
+ *
+ * @generated from message kestrel.v1.RollBack
+ */
+export type RollBack = Message<"kestrel.v1.RollBack"> & {
+  /**
+   * @generated from field: uint32 from_version = 1;
+   */
+  fromVersion: number;
+};
+
+/**
+ * Describes the message kestrel.v1.RollBack.
+ * Use `create(RollBackSchema)` to create a new message.
+ */
+export const RollBackSchema: GenMessage<RollBack> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 16);
+
+/**
+ * Keep what flies as a model of its own on the drone.
+ *
+ * @generated from message kestrel.v1.SaveCheckpoint
+ */
+export type SaveCheckpoint = Message<"kestrel.v1.SaveCheckpoint"> & {
+};
+
+/**
+ * Describes the message kestrel.v1.SaveCheckpoint.
+ * Use `create(SaveCheckpointSchema)` to create a new message.
+ */
+export const SaveCheckpointSchema: GenMessage<SaveCheckpoint> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 17);
+
+/**
+ * Drone → ground, QoS 1: what came of a Command.
+ *
+ * @generated from message kestrel.v1.CommandResult
+ */
+export type CommandResult = Message<"kestrel.v1.CommandResult"> & {
+  /**
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: bool done = 2;
+   */
+  done: boolean;
+
+  /**
+   * What was done, or why it was not, in a sentence.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+
+  /**
+   * As it is afterwards.
+   *
+   * @generated from field: uint32 model_version = 4;
+   */
+  modelVersion: number;
+
+  /**
+   * @generated from field: kestrel.v1.LearningState learning = 5;
+   */
+  learning?: LearningState | undefined;
+};
+
+/**
+ * Describes the message kestrel.v1.CommandResult.
+ * Use `create(CommandResultSchema)` to create a new message.
+ */
+export const CommandResultSchema: GenMessage<CommandResult> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 18);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec
