@@ -57,7 +57,7 @@ export { StudentPair } from './student/pair.js'
 export { Pipeline, type PipelineOptions } from './student/pipeline.js'
 export { diskFiles, type SlotFiles } from './student/slot-files.js'
 export { SLOT_HEADER_BYTES, SlotStore } from './student/store.js'
-export { unstarved } from './student/thread-priority.js'
+export { raisePriority, unstarved } from './student/thread-priority.js'
 export {
   type DecodedUpdate,
   inProcessDecoder,

@@ -6,9 +6,8 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   console.error('kestrel-ground: not built yet; run "npm run build" first')
   process.exit(2)
 }
-const { configCommand, dashboardCommand, pairCommand, pretrainCommand, reportFailure, startCommand } = await import(
-  '@kestrel/ground-station'
-)
+const { configCommand, dashboardCommand, pairCommand, pretrainCommand, reportFailure, startCommand } =
+  await import('@kestrel/ground-station')
 
 const program = new Command('kestrel-ground')
   .description('Kestrel on the ground: keeps teaching the students of drones in flight')

@@ -28,7 +28,9 @@ export async function openAccess(
   const own = isLoopback(dashboard.host)
   return {
     token: new TokenAccess({ token: dashboardToken(identity), secure: !own, incidents }),
-    ...(!own && { certificate: await serverCertificate(identity, [dashboard.host, ...ownAddresses()].filter(isName)) }),
+    ...(!own && {
+      certificate: await serverCertificate(identity, [dashboard.host, ...ownAddresses()].filter(isName)),
+    }),
   }
 }
 

@@ -18,7 +18,8 @@ export function dashboardCommand(): Command {
       const config = loadGroundConfig(file)
       const { enabled, host, port } = config.dashboard
       if (!enabled) throw new UserError('There is no dashboard: "dashboard.enabled" is false')
-      if (port === 0) throw new UserError('"dashboard.port" is 0, another one at each start: the log says which')
+      if (port === 0)
+        throw new UserError('"dashboard.port" is 0, another one at each start: the log says which')
       const everywhere = ['0.0.0.0', '::'].includes(host)
       const name = everywhere ? (ownAddresses()[0] ?? hostname()) : host
       if (!needsToken(config)) return say(`http://${name}:${port}`)
@@ -28,7 +29,9 @@ export function dashboardCommand(): Command {
       say(TokenAccess.entry(url, dashboardToken(identity)))
       if (own) return
       const { fingerprint256 } = new X509Certificate(identity.authority.certificate)
-      say(`\nThe browser does not know who vouches for this: give it ${identity.folder}/authority.crt as an authority,`)
+      say(
+        `\nThe browser does not know who vouches for this: give it ${identity.folder}/authority.crt as an authority,`,
+      )
       say(`SHA-256 ${fingerprint256}, or go on past its warning in a network that you trust.`)
     })
 }

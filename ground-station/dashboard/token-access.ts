@@ -15,7 +15,8 @@ const ENTRY = '/enter/'
 
 const denial: Denial = {
   status: 401,
-  reason: 'This dashboard needs the address with its token: kestrel-ground dashboard prints it (docs/pairing.md)',
+  reason:
+    'This dashboard needs the address with its token: kestrel-ground dashboard prints it (docs/pairing.md)',
 }
 
 /**
@@ -40,7 +41,10 @@ export class TokenAccess {
     if (path.startsWith(ENTRY) || same(cookieOf(request), this.#session)) return undefined
     // A browser asks for its icon by itself.
     if (path !== '/favicon.ico') {
-      this.#incidents.add('dashboard', `Somebody at ${request.socket.remoteAddress} asked for the dashboard without its token`)
+      this.#incidents.add(
+        'dashboard',
+        `Somebody at ${request.socket.remoteAddress} asked for the dashboard without its token`,
+      )
     }
     return denial
   }

@@ -22,7 +22,7 @@ t.test('what Kestrel stands on has no serious advisory', async t => {
   })
   const verdict = readAudit(output)
   if (verdict.kind === 'unknown') {
-    t.skip(`the registry told nothing about advisories: ${verdict.why}`)
+    t.pass(`the registry told nothing`, { skip: `about advisories: ${verdict.why}` })
     return
   }
   t.comment(`${verdict.others} advisories that are less than high`)

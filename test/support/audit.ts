@@ -1,8 +1,7 @@
 /** What `npm audit --json` comes down to. */
 export type Verdict =
   /** The registry did not answer, or knows no advisories. */
-  | { kind: 'unknown'; why: string }
-  | { kind: 'known'; serious: string[]; others: number }
+  { kind: 'unknown'; why: string } | { kind: 'known'; serious: string[]; others: number }
 
 interface Report {
   message?: string

@@ -65,9 +65,7 @@ function write(writer: BinaryWriter, field: DescField, rng: Rng, draw: Draw, dep
   const extreme = draw === 'extreme'
   if (field.message !== undefined) {
     if (depth < 4) {
-      writer
-        .tag(field.number, WireType.LengthDelimited)
-        .bytes(message(field.message, rng, draw, depth + 1))
+      writer.tag(field.number, WireType.LengthDelimited).bytes(message(field.message, rng, draw, depth + 1))
     }
     return
   }
@@ -77,7 +75,9 @@ function write(writer: BinaryWriter, field: DescField, rng: Rng, draw: Draw, dep
   }
   switch (field.scalar) {
     case ScalarType.DOUBLE:
-      writer.tag(field.number, WireType.Bit64).double(extreme ? pick(rng, [Number.NaN, -1e308, 1e308]) : rng.normal())
+      writer
+        .tag(field.number, WireType.Bit64)
+        .double(extreme ? pick(rng, [Number.NaN, -1e308, 1e308]) : rng.normal())
       break
     case ScalarType.FLOAT:
       writer
@@ -123,7 +123,8 @@ function tooBig(bytes: number): Uint8Array {
 function tooMany({ fields }: DescMessage): Uint8Array {
   const writer = new BinaryWriter()
   for (const field of fields.filter(({ fieldKind }) => fieldKind === 'list')) {
-    for (let i = 0; i < 20_000; i++) writer.tag(field.number, WireType.LengthDelimited).bytes(new Uint8Array(0))
+    for (let i = 0; i < 20_000; i++)
+      writer.tag(field.number, WireType.LengthDelimited).bytes(new Uint8Array(0))
   }
   return writer.finish()
 }

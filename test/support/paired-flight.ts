@@ -1,7 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type AgentStatus, askAgent, pairAgent, parseAgentConfig, type RunningAgent, startAgent } from '@kestrel/agent'
+import {
+  type AgentStatus,
+  askAgent,
+  pairAgent,
+  parseAgentConfig,
+  type RunningAgent,
+  startAgent,
+} from '@kestrel/agent'
 import {
   DroneRegistry,
   type GroundConfig,
@@ -47,7 +54,10 @@ export interface PairedFlight {
 }
 
 /** @param changes to the ground's configuration */
-export async function startPairedFlight(t: Test, changes: Partial<Record<keyof GroundConfig, unknown>>): Promise<PairedFlight> {
+export async function startPairedFlight(
+  t: Test,
+  changes: Partial<Record<keyof GroundConfig, unknown>>,
+): Promise<PairedFlight> {
   const dir = mkdtempSync(join(tmpdir(), 'kestrel-paired-'))
   const drone = 'scout-1'
   const student = join(dir, 'student.onnx')

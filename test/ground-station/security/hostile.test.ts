@@ -83,7 +83,10 @@ t.test('at the embedded broker: strangers, and a drone that goes for another', a
   t.equal(await attempt('wrong secret', { auth: { user: drone, secret: others.secret } }), 'refused 4')
   t.equal(await attempt('no such drone', { auth: { user: 'constructor', secret: 'x' } }), 'refused 4')
   t.equal(
-    await attempt('as the ground', { auth: { user: 'kestrel/ground', secret: 'x' }, clientId: 'kestrel/ground' }),
+    await attempt('as the ground', {
+      auth: { user: 'kestrel/ground', secret: 'x' },
+      clientId: 'kestrel/ground',
+    }),
     'refused 4',
   )
   t.equal(await attempt("another's session", { auth: others, clientId: `kestrel-${drone}` }), 'refused 2')
@@ -91,7 +94,14 @@ t.test('at the embedded broker: strangers, and a drone that goes for another', a
 
   // With credentials of its own, at every topic of the other, and at the ground's end of its own.
   const heard: string[] = []
-  const filters = [...whats.map(what => topic(drone, what)), '#', '+/#', `kestrel/v1/${drone}/+`, ...whats.map(everyDrone), '$SYS/#']
+  const filters = [
+    ...whats.map(what => topic(drone, what)),
+    '#',
+    '+/#',
+    `kestrel/v1/${drone}/+`,
+    ...whats.map(everyDrone),
+    '$SYS/#',
+  ]
   await attempt('listens', { auth: others }, client => {
     client.on('message', name => heard.push(name))
     for (const filter of filters) client.subscribe(filter, { qos: 1 })
@@ -101,7 +111,10 @@ t.test('at the embedded broker: strangers, and a drone that goes for another', a
   const rng = createRng('hostile')
   for (const what of whats) {
     const message = Buffer.from(hostileMessages(what, rng, 1)[0])
-    for (const name of [topic(drone, what), ...(delivery[what].from === 'ground' ? [topic('scout-2', what)] : [])]) {
+    for (const name of [
+      topic(drone, what),
+      ...(delivery[what].from === 'ground' ? [topic('scout-2', what)] : []),
+    ]) {
       const outcome = await attempt(`publishes to ${name}`, { auth: others }, client =>
         client.publish(name, message, { qos: 1 }),
       )
@@ -141,12 +154,21 @@ t.test('at the embedded broker: strangers, and a drone that goes for another', a
   }
 
   // Bytes that are no MQTT, and headers that claim what never comes.
-  const garbage = [Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f]), Buffer.alloc(100, 0xff)]
+  const garbage = [
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+    Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f]),
+    Buffer.alloc(100, 0xff),
+  ]
   for (const bytes of garbage) {
     const raw = connectTcp(port, '127.0.0.1')
     raw.on('error', () => {}).end(bytes)
     raw.resume()
-    const secure = connectTls({ port, host: '127.0.0.1', ca: credentials.ca, servername: credentials.serverName })
+    const secure = connectTls({
+      port,
+      host: '127.0.0.1',
+      ca: credentials.ca,
+      servername: credentials.serverName,
+    })
     secure.on('error', () => {}).on('secureConnect', () => secure.write(bytes))
     secure.resume()
     await Promise.all([once(raw, 'close'), Promise.race([once(secure, 'close'), clock.sleep(2000)])])
@@ -164,7 +186,10 @@ t.test('at the embedded broker: strangers, and a drone that goes for another', a
   t.comment(`${outcomes.length} attempts; counted: ${JSON.stringify(refused)}`)
   for (const kind of ['log-in', 'client-id', 'subscribe', 'publish', 'too-big', 'protocol', 'malformed']) {
     t.ok(refused[kind] > 0, `${kind} was counted`)
-    t.ok(log.lines.some(line => line.includes(`(${kind}: `)), `${kind} was logged`)
+    t.ok(
+      log.lines.some(line => line.includes(`(${kind}: `)),
+      `${kind} was logged`,
+    )
   }
   t.ok(log.lines.length < 2000, 'the log was not flooded')
   t.same((await flight.status()).link.refused, {}, 'the drone saw nothing of it')
@@ -197,18 +222,25 @@ t.test('a broker that belongs to somebody else: old, forged and crossed orders a
   const attacker = mqtt.connect(url, { clientId: 'attacker', protocolVersion: 4 })
   t.teardown(() => attacker.end(true))
   const recorded: { what: 'update' | 'control'; bytes: Buffer }[] = []
-  for (const what of ['update', 'control'] as const) await attacker.subscribeAsync(topic(drone, what), { qos: 1 })
-  attacker.on('message', (name, bytes) => recorded.push({ what: name.endsWith('update') ? 'update' : 'control', bytes }))
+  for (const what of ['update', 'control'] as const)
+    await attacker.subscribeAsync(topic(drone, what), { qos: 1 })
+  attacker.on('message', (name, bytes) =>
+    recorded.push({ what: name.endsWith('update') ? 'update' : 'control', bytes }),
+  )
   await flight.learns(3)
   const orders = recorded.splice(0)
-  t.ok(orders.filter(({ what }) => what === 'update').length >= 3 && orders.some(({ what }) => what === 'control'))
+  t.ok(
+    orders.filter(({ what }) => what === 'update').length >= 3 &&
+      orders.some(({ what }) => what === 'control'),
+  )
   const before = (await flight.status()).model.version
 
   const send = (what: What, bytes: Uint8Array) =>
     attacker.publishAsync(topic(drone, what), Buffer.from(bytes), { qos: 1 })
   const stranger = generateKeyPairSync('ed25519').privateKey
   // Schema, two bytes; then tag and length of the id.
-  const newId = (bytes: Uint8Array) => Buffer.concat([bytes.subarray(0, 4), randomBytes(16), bytes.subarray(20)])
+  const newId = (bytes: Uint8Array) =>
+    Buffer.concat([bytes.subarray(0, 4), randomBytes(16), bytes.subarray(20)])
   let sent = 0
   for (const { what, bytes } of orders) {
     const { payload } = decodeEnvelope(bytes)
@@ -239,13 +271,19 @@ t.test('a broker that belongs to somebody else: old, forged and crossed orders a
   t.comment(`${sent} orders of ${payloadFields.length} kinds; counted: ${JSON.stringify(link.refused)}`)
   for (const kind of kinds) {
     t.ok(link.refused[kind] > 0, `${kind} was counted`)
-    t.ok(flight.log.lines.some(line => line.includes(`(${kind}: `)), `${kind} was logged`)
+    t.ok(
+      flight.log.lines.some(line => line.includes(`(${kind}: `)),
+      `${kind} was logged`,
+    )
   }
   await flight.learns(2)
   const after = await flight.status()
   t.ok(after.model.version > before, 'the ground goes on teaching')
   t.same(chain.faults, [], 'nothing but what the ground issued flew')
   t.ok(after.uplink.samplingFps > 0)
-  t.ok(chain.refused.includes('signature'), 'the ground is told, so that it can say that a drone has to be paired again')
+  t.ok(
+    chain.refused.includes('signature'),
+    'the ground is told, so that it can say that a drone has to be paired again',
+  )
   checkSecrets(t, flight)
 })
