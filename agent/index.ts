@@ -36,6 +36,7 @@ export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from
 export { configHelp } from './service/config-help.js'
 export { askAgent, type ControlHandler, ControlSocket } from './service/control-socket.js'
 export { GroundTrust } from './service/ground-trust.js'
+export { type Connect, LinkModule } from './service/link-module.js'
 export { type Notify, openNotify } from './service/notify.js'
 export { pairAgent } from './service/pair.js'
 export { rollBack } from './service/rollback.js'

@@ -4,8 +4,8 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { type FullEnvelope, MessageRefused } from './messages.js'
 import { EnvelopeSchema } from './proto/kestrel_pb.js'
 
-/** Fields of the envelope that hold its payload, whichever it is. */
-const PAYLOAD_FIELDS = { first: 10, last: 29 }
+/** Fields of the envelope that hold its payload, whichever it is: all from the tenth on but those about signatures. */
+const isPayload = (field: number) => field >= 10 && !(field >= 30 && field < 40)
 
 const CONTEXT = 'kestrel/v1 signed'
 
@@ -75,8 +75,7 @@ function payloadOf(bytes: Uint8Array): Uint8Array {
   while (reader.pos < reader.len) {
     // The topic says which kind of payload it must be, so the number of the field need not be signed.
     const [field, wireType] = reader.tag()
-    const isPayload = field >= PAYLOAD_FIELDS.first && field <= PAYLOAD_FIELDS.last
-    if (!isPayload || wireType !== WireType.LengthDelimited) {
+    if (!isPayload(field) || wireType !== WireType.LengthDelimited) {
       reader.skip(wireType, field)
       continue
     }

@@ -6,6 +6,7 @@ export type What =
   | 'status'
   | 'telemetry'
   | 'segment'
+  | 'receipt'
   | 'update'
   | 'update-result'
   | 'control'
@@ -24,6 +25,7 @@ export const delivery: Record<
   status: { payload: 'status', from: 'drone', qos: 1, retain: true },
   telemetry: { payload: 'telemetry', from: 'drone', qos: 0, retain: false },
   segment: { payload: 'segment', from: 'drone', qos: 1, retain: false },
+  receipt: { payload: 'receipt', from: 'ground', qos: 1, retain: false },
   update: { payload: 'update', from: 'ground', qos: 1, retain: false },
   'update-result': { payload: 'updateResult', from: 'drone', qos: 1, retain: false },
   control: { payload: 'control', from: 'ground', qos: 1, retain: true },

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Access, DroneRegistry, openIdentity, PacketGuard } from '@kestrel/ground-station'
@@ -112,4 +112,13 @@ t.test('who may do what: every topic, every other drone, every wildcard', async 
   t.ok(access.isCurrent(drone))
   registry.add('a', 0)
   t.notOk(access.isCurrent(drone), 'paired anew')
+})
+
+t.test('the access list for Mosquitto in the documentation is the one that the embedded broker keeps', async t => {
+  const text = readFileSync(join(import.meta.dirname, '../../../../docs/pairing.md'), 'utf8')
+  const listed = [...text.matchAll(/^pattern (write|read) (.*)$/gm)].map(([, way, name]) => `${way} ${name}`)
+  const kept = Object.entries(delivery).map(([what, { from }]) => {
+    return `${from === 'drone' ? 'write' : 'read'} ${topic('x', what as What).replace('/x/', '/%u/')}`
+  })
+  t.same(listed.sort(), kept.sort())
 })
