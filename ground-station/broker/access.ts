@@ -55,8 +55,8 @@ export class Access {
     ) {
       return { kind: 'log-in', returnCode: 4, why: `shows credentials of "${user}" that are not valid here` }
     }
-    // Who has a drone's client id gets its session, and throws it off: nobody has another's.
-    if (clientId !== `kestrel-${user}` && !clientId.startsWith(`kestrel-${user}/`)) {
+    // Who has a drone's client id gets its session, and throws it off: nobody has another's, nor many of its own.
+    if (clientId !== `kestrel-${user}` && clientId !== `kestrel-${user}/check`) {
       return {
         kind: 'client-id',
         returnCode: 2,

@@ -53,6 +53,11 @@ const SWEEP_MS = 2000
 /** Not an incident: what happens to connections. */
 const ordinary = /keep alive timeout|drain timeout|connection closed|did not arrive in time|premature close/i
 
+/** As much of aedes' store of sessions as is changed here. */
+interface Persistence {
+  addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<unknown>
+}
+
 class NotAllowed extends Error {}
 
 /**
@@ -146,6 +151,14 @@ export async function startBroker(options: {
       return access.mayReceive(identities.get(client), packet.topic) ? packet : null
     },
   })
+  // aedes keeps what one SUBSCRIBE asks for as a whole, refused filters with it: messages would pile up for them.
+  const { persistence } = aedes as unknown as { persistence: Persistence }
+  const addSubscriptions = persistence.addSubscriptions.bind(persistence)
+  persistence.addSubscriptions = (client, subscriptions) =>
+    addSubscriptions(
+      client,
+      subscriptions.filter(({ topic }) => access.maySubscribe(identities.get(client), topic)),
+    )
   const emitter: EventEmitter = aedes
   emitter.on('error', error => log.error(`The broker: ${messageOf(error)}`))
   const failed = (client: Client | undefined, error: Error & { code?: string }) => {
@@ -197,8 +210,8 @@ export async function startBroker(options: {
     async close() {
       stopping.abort()
       await sweeping
-      await new Promise<void>(resolve => aedes.close(resolve))
-      await Promise.all([listener.stop(), inner?.stop()])
+      const closeAedes = () => new Promise<void>(resolve => aedes.close(resolve))
+      await listener.stop(() => (inner === undefined ? closeAedes() : inner.stop(closeAedes)))
     },
   }
 

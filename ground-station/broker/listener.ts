@@ -68,12 +68,15 @@ export class Listener {
     })
   }
 
-  async stop(): Promise<void> {
+  /** Takes no more connections, does something, and ends those that are left. */
+  async stop(farewell: () => Promise<void> = async () => {}): Promise<void> {
     const server = this.#server
-    if (server === undefined) return
-    const closed = new Promise(resolve => server.close(resolve))
+    const closed = new Promise<unknown>(resolve =>
+      server === undefined ? resolve(0) : server.close(resolve),
+    )
+    await farewell()
     for (const socket of this.#sockets.keys()) socket.destroy()
-    if (server.listening) await closed
+    await closed
   }
 
   #admit(socket: Socket, address: string): boolean {

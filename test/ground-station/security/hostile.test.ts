@@ -197,7 +197,7 @@ t.test('at the embedded broker: strangers, and a drone that goes for another', a
 
   function reconnecting({ user, secret, ca, serverName }: Credentials): MqttClient {
     const client = mqtt.connect(credentials.broker, {
-      clientId: 'kestrel-scout-2/own',
+      clientId: 'kestrel-scout-2/check',
       username: user,
       password: secret,
       ca,

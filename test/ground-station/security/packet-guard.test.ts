@@ -105,6 +105,7 @@ t.test('who may do what: every topic, every other drone, every wildcard', async 
   t.match(denied('kestrel-a', 'a'), { returnCode: 4 })
   t.match(denied('kestrel-a', 'a', Buffer.from('x')), { returnCode: 4 })
   t.match(denied('kestrel-a-check', 'a', secret), { kind: 'client-id' }, "another drone's session")
+  t.match(denied('kestrel-a/other', 'a', secret), { kind: 'client-id' }, 'sessions without number')
   t.match(denied('kestrel/ground', 'a', secret), { kind: 'client-id' }, "the ground's session")
   t.match(denied('kestrel/ground', 'kestrel/ground', secret), { kind: 'log-in' })
   t.match(denied('kestrel-a/check', 'a', secret), { drone: 'a' }, 'one of its own beside it')
@@ -114,11 +115,16 @@ t.test('who may do what: every topic, every other drone, every wildcard', async 
   t.notOk(access.isCurrent(drone), 'paired anew')
 })
 
-t.test('the access list for Mosquitto in the documentation is the one that the embedded broker keeps', async t => {
-  const text = readFileSync(join(import.meta.dirname, '../../../../docs/pairing.md'), 'utf8')
-  const listed = [...text.matchAll(/^pattern (write|read) (.*)$/gm)].map(([, way, name]) => `${way} ${name}`)
-  const kept = Object.entries(delivery).map(([what, { from }]) => {
-    return `${from === 'drone' ? 'write' : 'read'} ${topic('x', what as What).replace('/x/', '/%u/')}`
-  })
-  t.same(listed.sort(), kept.sort())
-})
+t.test(
+  'the access list for Mosquitto in the documentation is the one that the embedded broker keeps',
+  async t => {
+    const text = readFileSync(join(import.meta.dirname, '../../../../docs/pairing.md'), 'utf8')
+    const listed = [...text.matchAll(/^pattern (write|read) (.*)$/gm)].map(
+      ([, way, name]) => `${way} ${name}`,
+    )
+    const kept = Object.entries(delivery).map(([what, { from }]) => {
+      return `${from === 'drone' ? 'write' : 'read'} ${topic('x', what as What).replace('/x/', '/%u/')}`
+    })
+    t.same(listed.sort(), kept.sort())
+  },
+)
