@@ -79,7 +79,6 @@ export { type BoardReadings, type BoardStatus, onboardComputerStatus } from './v
 export { BootClock } from './vehicle/boot-clock.js'
 export { LearningTriggers } from './vehicle/learning-triggers.js'
 export { MessageRates } from './vehicle/message-rates.js'
-export { kindOf, modeName } from './vehicle/modes.js'
 export {
   type CatalogueEntry,
   catalogue,
