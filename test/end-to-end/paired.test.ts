@@ -6,7 +6,7 @@ import t from 'tap'
 import { bins, freePort, start, waitFor } from '../support/processes.js'
 import { sceneClasses, scenePalette, writeScene } from '../support/scene.js'
 
-t.setTimeout(400_000)
+t.setTimeout(900_000)
 
 t.test(
   'three commands pair a drone with a ground station; it learns over TLS, until it is revoked',

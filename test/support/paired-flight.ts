@@ -130,7 +130,7 @@ export async function startPairedFlight(
     async learns(updates) {
       const before = flown()
       await waitFor(`${updates} updates`, () => (flown() >= before + updates ? true : undefined), {
-        timeoutS: 120,
+        timeoutS: 240,
         context: () => log.lines.slice(-40).join('\n'),
       })
     },
