@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import {
   type BrokerAuth,
+  type Command,
   type Connection,
   Deduplicator,
   decodeEnvelope,
@@ -20,6 +21,7 @@ import {
 } from '@kestrel/link'
 import { type Clock, Incidents, type Log, messageOf } from '@kestrel/runtime'
 import { UpdateParts } from '../student/update-parts.js'
+import type { CommandAnswer } from './commands.js'
 import type { AgentConfig } from './config.js'
 import { GroundTrust } from './ground-trust.js'
 import type { Module } from './modules.js'
@@ -62,6 +64,7 @@ export class LinkModule implements Module {
   readonly #uplink: () => Uplink
   readonly #connect: Connect
   readonly #takesUpdates: () => boolean
+  readonly #onCommand: ((command: Command) => Promise<CommandAnswer>) | undefined
   readonly #clock: Clock
   readonly #log: Log
   readonly #deduplicator = new Deduplicator()
@@ -84,6 +87,8 @@ export class LinkModule implements Module {
       connect: Connect
       /** False while the pilot wants the weights to stay as they are. */
       takesUpdates?: () => boolean
+      /** Follows an order; never rejects. */
+      onCommand?: (command: Command) => Promise<CommandAnswer>
       clock: Clock
       log: Log
     },
@@ -93,6 +98,7 @@ export class LinkModule implements Module {
     this.#uplink = options.uplink
     this.#connect = options.connect
     this.#takesUpdates = options.takesUpdates ?? (() => true)
+    this.#onCommand = options.onCommand
     this.#clock = options.clock
     this.#log = options.log.child('link')
     this.#incidents = new Incidents({ log: this.#log, clock: this.#clock })
@@ -151,6 +157,9 @@ export class LinkModule implements Module {
     })
     this.#subscribe('update', (payload, sending) => {
       if (payload.case === 'update') void this.#onUpdate(payload.value, sending)
+    })
+    this.#subscribe('command', payload => {
+      if (payload.case === 'command') void this.#command(payload.value)
     })
     this.#student.onRolledBack(() => {
       if (connection.up) void this.#send('status', this.#status(true))
@@ -216,6 +225,11 @@ export class LinkModule implements Module {
         if (!this.#stopping.signal.aborted)
           this.#log.warn(`The broker refused to subscribe ${name}: ${messageOf(error)}`)
       })
+  }
+
+  async #command(command: Command): Promise<void> {
+    const value = await this.#onCommand?.(command)
+    if (value !== undefined) await this.#send('command-result', { case: 'commandResult', value })
   }
 
   #onRefused(what: What, bytes: Uint8Array, error: unknown): void {
