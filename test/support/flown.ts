@@ -19,7 +19,7 @@ export const FLOWN_MS = Date.UTC(2026, 10, 28, 14, 0, 0)
 
 const student = join(import.meta.dirname, '../../../models/student-aerial8-256x144.onnx')
 /** T_update, s: frames of one clip. */
-const PERIOD_S = 10
+const PERIOD_S = 5
 
 export interface FlownOptions {
   /** Folder of flights. */
@@ -31,6 +31,8 @@ export interface FlownOptions {
   seed?: number
   width?: number
   height?: number
+  /** Name of the student's file. */
+  student?: string
   /** Share of the pixels that the student gets wrong at the beginning; it halves with each update. */
   error?: number
   limits?: FlightLogLimits
@@ -47,11 +49,12 @@ export interface FlownOptions {
  */
 export async function writeFlown(options: FlownOptions) {
   const { dir, id, seconds = 60, scenario: name = 'valley-to-town', seed = 1 } = options
+  const { student: named = 'student-aerial8-256x144.onnx' } = options
   const { width = 256, height = 144, error = 0.4, limits, startMs = FLOWN_MS, offsetMs = 0 } = options
   const clock = new VirtualClock(startMs)
   const groundClock = { nowMs: () => clock.nowMs() + offsetMs, sleep: clock.sleep.bind(clock) }
   const info = {
-    ...{ id, drone: 'kite', startMs, software: '0.1.0', student: 'student-aerial8-256x144.onnx' },
+    ...{ id, drone: 'kite', startMs, software: '0.1.0', student: named },
     classes: [...aerialClasses],
     palette: aerialPalette.map(colour => [...colour] as [number, number, number]),
     configuration: JSON.stringify({
