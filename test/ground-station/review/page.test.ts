@@ -24,7 +24,7 @@ const second = 'kite-20261128-150000-c3d4'
 
 t.test('The review in a browser', { skip }, async t => {
   const dir = t.testdir()
-  const flown = await writeFlown({ dir, id: first, seconds: 24 })
+  const flown = await writeFlown({ dir, id: first, seconds: 24, scenario: 'valley-to-town' })
   await writeFlown({ dir, id: second, seconds: 12, seed: 2, startMs: FLOWN_MS + 3_600_000 })
   writeFileSync(join(dir, 'px4.ulg'), circle().bytes())
   const library = new FlightLibrary(dir)

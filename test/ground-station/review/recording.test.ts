@@ -22,7 +22,7 @@ t.setTimeout(400_000)
 
 const dir = t.testdir()
 const id = 'kite-20261128-140000-a1b2'
-const flown = await writeFlown({ dir, id, seconds: 24, offsetMs: 40_000 })
+const flown = await writeFlown({ dir, id, seconds: 24, offsetMs: 40_000, scenario: 'valley-to-town' })
 const recording = await openLog(flown.folder)
 t.teardown(() => recording.close())
 
