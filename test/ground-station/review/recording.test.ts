@@ -15,10 +15,11 @@ import { ConfusionMatrix, type RgbImage } from '@kestrel/models'
 import { silentLog, UserError } from '@kestrel/runtime'
 import { aerialClasses } from '@kestrel/simulator'
 import { Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import t from 'tap'
 import { writeFlown } from '../../support/flown.js'
 
-t.setTimeout(400_000)
+t.setTimeout(580_000)
 
 const dir = t.testdir()
 const id = 'kite-20261128-140000-a1b2'
@@ -140,9 +141,10 @@ t.test('Without the student the labels nearest in the log are shown, and it is s
 t.test('Routes: what the page asks for, and clear refusals', async t => {
   const library = new FlightLibrary(dir)
   const app = new Hono()
-  app.onError((error, context) =>
-    context.json({ error: error.message }, error instanceof UserError ? 400 : 500),
-  )
+  app.onError((error, context) => {
+    const status = error instanceof HTTPException ? error.status : error instanceof UserError ? 400 : 500
+    return context.json({ error: error.message }, status)
+  })
   mountReview(app, library)
   const get = async (path: string) => app.request(`/api/review/flights${path}`)
   const json = async (path: string) => JSON.parse(await (await get(path)).text())
