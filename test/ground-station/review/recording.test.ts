@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { openTeacher } from '@kestrel/ground-station'
 import { gather } from '@kestrel/ground-station/pretrain'
 import {
@@ -163,9 +164,8 @@ t.test('Routes: what the page asks for, and clear refusals', async t => {
   t.equal(frame.headers.get('content-type'), 'image/jpeg')
   const image = decodeStillBytes(new Uint8Array(await frame.arrayBuffer()))
   t.ok(difference(image, flown.frames[5].image) < 12)
-  const labels = Buffer.from(
-    await (await get(`/${id}/labels/teacher/${moment.labels.teacher}`)).arrayBuffer(),
-  )
+  const packed = await (await get(`/${id}/labels/teacher/${moment.labels.teacher}`)).arrayBuffer()
+  const labels = gunzipSync(new Uint8Array(packed))
   t.same([labels.readUInt16LE(0), labels.readUInt16LE(2)], [256, 144])
   t.same(labels.subarray(4), Buffer.from(flown.frames[5].truth.data))
   t.equal((await get(`/${id}/frame/12345`)).status, 404)
