@@ -1,3 +1,11 @@
+export {
+  type CatalogueEntry,
+  keepQuota,
+  listFlights,
+  mendFlight,
+  mendFlights,
+  type QuotaOutcome,
+} from './catalogue.js'
 export { decodeMessage } from './decode.js'
 export { Flight, type FlightMessage, openFlight, type ReadOptions } from './flight.js'
 export { makeFlightId, parseFlightId } from './flight-id.js'

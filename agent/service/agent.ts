@@ -1,11 +1,12 @@
 import { connectMqtt } from '@kestrel/link'
-import { type Clock, type Log, RealClock } from '@kestrel/runtime'
+import { type Clock, type Log, observeLog, RealClock } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { BoardModule } from './board-module.js'
 import { CameraModule } from './camera-module.js'
 import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
 import { type Connect, LinkModule } from './link-module.js'
+import { LogModule } from './log-module.js'
 import { startModules } from './modules.js'
 import { openNotify } from './notify.js'
 import { OutputModule } from './output-module.js'
@@ -38,7 +39,8 @@ export async function startAgent(
     root?: string
   },
 ): Promise<RunningAgent> {
-  const { log, clock = new RealClock(), connect = connectMqtt, root } = options
+  const { clock = new RealClock(), connect = connectMqtt, root } = options
+  const log = observeLog(options.log, line => logs?.line(line))
   const tools = { clock, log }
   const student = new StudentModule(config, tools)
   const camera = new CameraModule(config, tools)
@@ -47,18 +49,26 @@ export async function startAgent(
     uplink: () => uplink,
     connect,
     takesUpdates: () => vehicle?.learning ?? true,
+    flight: () => logs?.flight ?? '',
+    watch: {
+      crossed: (what, bytes) => logs?.watch.crossed?.(what, bytes),
+      state: up => logs?.watch.state?.(up),
+      answered: result => logs?.watch.answered?.(result),
+    },
     ...tools,
   })
   const uplink = new UplinkModule(config, {
     student,
     publish: message => link.publishSegment(message),
     poseAt: captureMs => vehicle?.poseAt(captureMs),
+    onSegment: segment => logs?.segment(segment),
     ...tools,
   })
   const board: BoardModule = new BoardModule(config, {
     camera,
     uplink,
     labelledFps: () => flight.summary().fps,
+    limitLogs: reserveBytes => logs?.limit(reserveBytes),
     root,
     ...tools,
   })
@@ -70,7 +80,7 @@ export async function startAgent(
   })
   const onFrame = (frame: Frame) => {
     vehicle?.see(frame)
-    uplink.offer(frame)
+    if (uplink.offer(frame)) logs?.expect(frame.id)
   }
   const output = new OutputModule(config, {
     student,
@@ -85,6 +95,7 @@ export async function startAgent(
     onLabels: labelled => {
       systemd.labelled()
       output.offer(labelled)
+      logs?.labelled(labelled)
     },
     onWait: () => systemd.waiting(camera.camera.trouble),
     clock,
@@ -101,9 +112,20 @@ export async function startAgent(
         if (!rolledBack) throw new Error(detail)
         return { version: to }
       },
+      onChange: autopilot => logs?.autopilot(autopilot),
+      onText: (text, severity) => logs?.text(text, severity),
+      onFrame: packet => logs?.frame(packet),
       ...tools,
     })
-  const all = { ...parts, board, vehicle }
+  const logs: LogModule | undefined = new LogModule(config, {
+    student,
+    vehicle: () => vehicle?.telemetry(),
+    onFlight: () => void link.sayStatus(),
+    announce: (text, severity) => vehicle?.announce('logs', text, severity),
+    ...tools,
+  })
+  student.onRolledBack(() => logs.rolledBack())
+  const all = { ...parts, board, vehicle, logs }
   const status: StatusModule = new StatusModule(config, all, tools)
   const report = new ReportModule(all, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
@@ -111,6 +133,7 @@ export async function startAgent(
     status,
     student,
     camera,
+    logs,
     ...(vehicle ? [vehicle] : []),
     link,
     report,

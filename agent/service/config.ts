@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { checkDroneName, pixelFormats } from '@kestrel/link'
 import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
 import { z } from 'zod'
@@ -216,10 +216,29 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('what the board may be asked to bear; frames are let go before anything else suffers'),
+  logs: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('false: flights are not logged'),
+      dir: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('folder of the flight logs; the folder `logs` in stateDir without'),
+      maxMB: z
+        .number()
+        .min(10)
+        .max(100_000_000)
+        .default(4096)
+        .describe('megabytes that they may take; the oldest flights go first'),
+    })
+    .prefault({})
+    .describe('a log of each flight, for later (docs/flight-logs.md)'),
   vehicle: vehicleSchema,
 })
 
-export type AgentConfig = z.infer<typeof agentSchema>
+type Written = z.infer<typeof agentSchema>
+
+export type AgentConfig = Omit<Written, 'logs'> & { logs: Written['logs'] & { dir: string } }
 
 /**
  * Reads `agent.yaml`. Relative paths in it are relative to the file.
@@ -235,11 +254,14 @@ export function parseAgentConfig(value: unknown, source = 'the agent configurati
   return resolvePaths(parseConfig(value, agentSchema, source), process.cwd())
 }
 
-function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
+function resolvePaths(config: Written, folder: string): AgentConfig {
+  const stateDir = resolve(folder, config.stateDir)
+  const { logs } = config
   return {
     ...config,
     student: resolve(folder, config.student),
-    stateDir: resolve(folder, config.stateDir),
+    stateDir,
+    logs: { ...logs, dir: logs.dir === undefined ? join(stateDir, 'logs') : resolve(folder, logs.dir) },
     vehicle: resolveVehiclePaths(config.vehicle, folder),
     camera: {
       ...config.camera,

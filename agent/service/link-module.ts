@@ -24,6 +24,15 @@ import type { UplinkModule } from './uplink-module.js'
 /** Opens the connection to the broker; tests give one in memory. */
 export type Connect = (options: { url: string; clientId: string; will: Will; log: Log }) => Connection
 
+/** Looks on; each must return soon and not throw. */
+export interface LinkWatch {
+  /** A message as it crossed, in either direction, repeats left out. */
+  crossed?: (what: What, bytes: Uint8Array) => void
+  state?: (up: boolean) => void
+  /** What came of an update. */
+  answered?: (result: UpdateResult) => void
+}
+
 /** Updates that may wait for one another; the ground sends one at a time. */
 const MAX_WAITING_UPDATES = 8
 
@@ -38,6 +47,8 @@ export class LinkModule implements Module {
   readonly #uplink: () => UplinkModule
   readonly #connect: Connect
   readonly #takesUpdates: () => boolean
+  readonly #flight: () => string
+  readonly #watch: LinkWatch
   readonly #clock: Clock
   readonly #log: Log
   readonly #deduplicator = new Deduplicator()
@@ -57,6 +68,9 @@ export class LinkModule implements Module {
       connect: Connect
       /** False while the pilot wants the weights to stay as they are. */
       takesUpdates?: () => boolean
+      /** Id of the flight that is logged; empty where none is. */
+      flight?: () => string
+      watch?: LinkWatch
       clock: Clock
       log: Log
     },
@@ -66,6 +80,8 @@ export class LinkModule implements Module {
     this.#uplink = options.uplink
     this.#connect = options.connect
     this.#takesUpdates = options.takesUpdates ?? (() => true)
+    this.#flight = options.flight ?? (() => '')
+    this.#watch = options.watch ?? {}
     this.#clock = options.clock
     this.#log = options.log.child('link')
   }
@@ -128,9 +144,16 @@ export class LinkModule implements Module {
     if (this.#connection === undefined) throw new Error('there is no connection yet')
     await this.#connection.publish(topic(this.#config.drone, 'segment'), message, delivery.segment)
     this.#bytesUp += message.length
+    this.#watch.crossed?.('segment', message)
+  }
+
+  /** Says anew what flies, and which flight it is. */
+  async sayStatus(): Promise<void> {
+    if (this.up) await this.#send('status', this.#status(true))
   }
 
   #onState(up: boolean): void {
+    this.#watch.state?.(up)
     this.#uplink().setUp(up)
     // The ground may have been away: from the status it knows what flies here and heals the chain where it has to.
     if (up) void this.#send('status', this.#status(true))
@@ -143,7 +166,9 @@ export class LinkModule implements Module {
         this.#bytesDown += bytes.length
         try {
           const { id, payload } = decodeEnvelope(bytes)
-          if (!this.#deduplicator.isRepeat(id)) handle(payload)
+          if (this.#deduplicator.isRepeat(id)) return
+          this.#watch.crossed?.(what, bytes)
+          handle(payload)
         } catch (error) {
           this.#log.warn(`A message of ${name} was refused: ${messageOf(error)}`)
         }
@@ -184,6 +209,7 @@ export class LinkModule implements Module {
 
   async #answer(result: UpdateResult): Promise<void> {
     const { version, applied, reason, detail, modelVersion, modelDigest, applyMs } = result
+    this.#watch.answered?.(result)
     if (applied)
       this.#log.info(`Update ${version} flies, ${Math.round(applyMs)} ms after it came (${detail})`)
     else
@@ -210,6 +236,7 @@ export class LinkModule implements Module {
         modelVersion: applier.version,
         modelDigest: applier.digest,
         rolledBack: [...applier.rolledBack],
+        flight: this.#flight(),
       },
     }
   }
@@ -221,6 +248,7 @@ export class LinkModule implements Module {
     try {
       await connection.publish(topic(this.#config.drone, what), message, delivery[what])
       this.#bytesUp += message.length
+      this.#watch.crossed?.(what, message)
     } catch (error) {
       this.#log.warn(`A ${what} message was not delivered: ${messageOf(error)}`)
     }
