@@ -39,6 +39,7 @@ export { isKeyPicture, type SegmentCodec } from './video/bitstream.js'
 export { decodeVideoFile, type VideoFile, type VideoFrame, type VideoProbe } from './video/decode.js'
 export type { EncoderKind } from './video/encoder-profile.js'
 export { tryEncoder } from './video/encoder-trial.js'
+export { encodeJpeg } from './video/jpeg.js'
 export { type NetworkPicture, NetworkStream, type NetworkStreamOptions } from './video/network-stream.js'
 export {
   PictureDecoder,

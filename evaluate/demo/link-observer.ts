@@ -16,7 +16,9 @@ const directions: Record<What, 'up' | 'down'> = {
   segment: 'up',
   'update-result': 'up',
   resync: 'up',
+  'command-result': 'up',
   update: 'down',
+  command: 'down',
   control: 'down',
 }
 

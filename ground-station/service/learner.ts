@@ -1,5 +1,6 @@
 import type { ModelReport, OutgoingUpdate } from '../session/chain.js'
 import type { PhaseReport, UpdateAnswer } from '../session/report.js'
+import type { LiveView } from './live-view.js'
 
 /** What the learner is asked to do for a drone; one job at a time. */
 export type Job =
@@ -20,6 +21,8 @@ export interface JobResult {
   phase?: Omit<PhaseReport, 'update'>
   /** Frames that a segment brought. */
   frames?: number
+  /** How what flies labels them. */
+  view?: LiveView
   /** Labelled frames that no phase has seen yet. */
   newFrames: number
   /** r, frames/s, and T_update, s. */

@@ -1,5 +1,5 @@
 import { decodeSegment, Scaler, type Segment, VideoCodec } from '@kestrel/link'
-import { ConfusionMatrix, type LabelMap, type Student, toPlanar } from '@kestrel/models'
+import { ConfusionMatrix, type LabelMap, type RgbImage, type Student, toPlanar } from '@kestrel/models'
 import { type Log, UserError } from '@kestrel/runtime'
 import type { Teacher } from '../teacher/teacher.js'
 import { labelFrame } from './labeller.js'
@@ -10,6 +10,28 @@ const codecs = {
   [VideoCodec.HEVC]: 'hevc',
   [VideoCodec.AV1]: 'av1',
 } as const
+
+/** A frame of a segment, and what the teacher says about it. */
+export interface SeenFrame {
+  /** When it was taken, ms of the drone's clock (Unix time). */
+  captureMs: number
+  sourceIndex: number
+  /** As it came. */
+  image: RgbImage
+  /** [3,H,W] at the student's size. */
+  planar: Uint8Array
+  labels: LabelMap
+}
+
+/** What a segment brought. */
+export interface SegmentIntakeResult {
+  /** Frames that were labelled. */
+  frames: number
+  /** φ over the segment where it had frames to compare. */
+  phi?: number
+  /** The frames that have a label, oldest first. */
+  seen: SeenFrame[]
+}
 
 /**
  * What happens to a segment on arrival: decode, label, add to the replay buffer; and the agreement φ between the labels of
@@ -48,7 +70,7 @@ export class SegmentIntake {
   }
 
   /** See `GroundSession.addSegment`. */
-  async add(segment: Segment): Promise<{ frames: number; phi?: number }> {
+  async add(segment: Segment): Promise<SegmentIntakeResult> {
     const codec = codecs[segment.codec as keyof typeof codecs]
     if (codec === undefined) {
       throw new UserError(
@@ -58,7 +80,7 @@ export class SegmentIntake {
     const { width, height, frames, video } = segment
     const images = await decodeSegment(video, { codec, width, height, frames: frames.length })
     const phis: number[] = []
-    let added = 0
+    const seen: SeenFrame[] = []
     for (const [i, image] of images.entries()) {
       const timeMs = Number(frames[i].captureUs) / 1000
       const reference = { sourceIndex: Number(frames[i].sourceIndex), captureMs: timeMs }
@@ -71,13 +93,14 @@ export class SegmentIntake {
         continue
       }
       const { width: w, height: h } = this.#student.input
-      this.#buffer.add({ timeMs, image: toPlanar(this.#scaler.scale(image, w, h)), labels })
-      added++
+      const planar = toPlanar(this.#scaler.scale(image, w, h))
+      this.#buffer.add({ timeMs, image: planar, labels })
+      seen.push({ ...reference, image, planar, labels })
       this.#newFrames++
     }
     this.#phis.push(...phis)
     const phi = mean(phis)
-    return { frames: added, ...(phi === undefined ? {} : { phi }) }
+    return { frames: seen.length, ...(phi === undefined ? {} : { phi }), seen }
   }
 
   #sayUnlabelled(sourceIndex: number): void {
