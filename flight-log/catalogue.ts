@@ -102,12 +102,12 @@ export interface QuotaOutcome {
   over: boolean
 }
 
-/** Removes the oldest flights until the rest fits. The current one stays, however large. */
+/** Removes the oldest flights until the rest fits. Current ones stay, however large. */
 export async function keepQuota(
   dir: string,
-  options: { maxBytes: number; current?: string },
+  options: { maxBytes: number; current?: string[] },
 ): Promise<QuotaOutcome> {
-  const { maxBytes, current } = options
+  const { maxBytes, current = [] } = options
   const flights = await Promise.all(
     (await flightFolders(dir)).map(async ({ id, folder }) => ({
       ...{ id, folder, startMs: parseFlightId(id)!.startMs },
@@ -118,7 +118,7 @@ export async function keepQuota(
   const removed: string[] = []
   for (const flight of flights.sort((a, b) => a.startMs - b.startMs)) {
     if (bytes <= maxBytes) break
-    if (flight.id === current) continue
+    if (current.includes(flight.id)) continue
     await rm(flight.folder, { recursive: true, force: true })
     bytes -= flight.bytes
     removed.push(flight.id)

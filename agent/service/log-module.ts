@@ -275,7 +275,7 @@ export class LogModule implements Module {
       const allowance = logAllowance(freeBytes, { logBytes: before.bytes, quotaBytes, reserveBytes })
       const { removed, bytes, over } = await keepQuota(dir, {
         maxBytes: allowance,
-        current: current?.info.id,
+        current: current && [current.info.id],
       })
       this.#folderBytes = Math.max(0, bytes - (current?.bytes ?? 0))
       if (removed.length > 0) {

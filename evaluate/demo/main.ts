@@ -30,7 +30,11 @@ async function main(argv: string[]): Promise<number> {
   mkdirSync(options.out, { recursive: true })
   const student = readStudentFile(options.student!)
   const vehicle = new VehicleObserver()
-  const plan = writePlan(options, { vehiclePort: await vehicle.start(), brokerPort: await freePort() })
+  const plan = writePlan(options, {
+    vehiclePort: await vehicle.start(),
+    autopilotPort: await freePort(),
+    brokerPort: await freePort(),
+  })
   const totalS = 60 * options.minutes
 
   const crew = new Crew({
@@ -85,7 +89,7 @@ interface Plan {
 }
 
 /** Configurations as a user would write them, and who runs with which. */
-function writePlan(options: DemoOptions, ports: { vehiclePort: number; brokerPort: number }): Plan {
+function writePlan(options: DemoOptions, ports: { vehiclePort: number; autopilotPort: number; brokerPort: number }): Plan {
   const { scenario, video, out, student } = options
   const epoch = Date.now() - 1000 * BEGIN_S + 3000
   const source = video === undefined ? `sim:${scenario}?${CAMERA}&epoch=${epoch}` : resolve(video)
@@ -102,6 +106,7 @@ function writePlan(options: DemoOptions, ports: { vehiclePort: number; brokerPor
     student,
     teacher,
     stateDir: join(out, 'ground-state'),
+    logs: { dir: join(out, 'logs') },
     ams: { updatePeriodS: 10 },
   })
   const agent = write('agent.yaml', {
@@ -109,12 +114,20 @@ function writePlan(options: DemoOptions, ports: { vehiclePort: number; brokerPor
     broker: url,
     student,
     stateDir: join(out, 'agent-state'),
+    logs: { dir: join(out, 'logs') },
+    // Footage has no autopilot.
+    ...(video === undefined && { vehicle: { endpoint: `tcp:127.0.0.1:${ports.autopilotPort}` } }),
     camera: { source, loop: video !== undefined },
   })
   const fly: Member = {
     name: 'simulator',
     bin: 'simulator/bin/kestrel-sim.js',
-    args: ['fly', scenario, '--mavlink-udp', `127.0.0.1:${ports.vehiclePort}`, '--epoch', String(epoch)],
+    args: [
+      ...['fly', scenario, '--epoch', String(epoch)],
+      // For whoever looks on, and for the agent.
+      ...['--mavlink-udp', `127.0.0.1:${ports.vehiclePort}`],
+      ...['--mavlink-tcp', `127.0.0.1:${ports.autopilotPort}`],
+    ],
     nice: 0,
   }
   const members: Member[] = [

@@ -84,6 +84,19 @@ export const groundConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('the page to watch and steer flights with, in a browser'),
+  logs: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('false: flights are not logged here'),
+      dir: z.string().min(1).default('logs').describe('folder of the flight logs'),
+      maxMB: z
+        .number()
+        .min(10)
+        .max(100_000_000)
+        .default(20_000)
+        .describe('megabytes that they may take; the oldest flights go first'),
+    })
+    .prefault({})
+    .describe('a log of each flight, for review (docs/flight-logs.md)'),
   log: z
     .strictObject({
       level: z
@@ -110,6 +123,7 @@ export function loadGroundConfig(file: string): GroundConfig {
     ...config,
     student: from(config.student),
     stateDir: from(config.stateDir),
+    logs: { ...config.logs, dir: from(config.logs.dir) },
     teacher: config.teacher.startsWith('labels:sim:')
       ? config.teacher
       : config.teacher.startsWith('labels:')

@@ -1,12 +1,12 @@
 import { connectMqtt } from '@kestrel/link'
-import { type Log, RealClock } from '@kestrel/runtime'
+import { type Log, observeLog, RealClock } from '@kestrel/runtime'
 import { type Broker, startBroker } from '../broker/broker.js'
 import { Dashboard } from '../dashboard/dashboard.js'
 import type { GroundConfig } from './config.js'
+import { FlightRecorder } from './flight-recorder.js'
 import { GroundStation } from './ground-station.js'
 import { startLearnerThread } from './learner-thread.js'
 import type { GroundObserver } from './observer.js'
-import { heardLog } from './observers.js'
 
 /** A ground station that runs. */
 export interface RunningGround {
@@ -32,12 +32,17 @@ export async function startGround(options: {
   const { config, onLost } = options
   const clock = new RealClock()
   const looking: GroundObserver[] = []
-  const log = heardLog(options.log, (level, part, message) => {
-    for (const observer of looking) observer.line?.({ timeMs: clock.nowMs(), level, part, message })
-  })
+  const log = observeLog(
+    options.log,
+    line => {
+      for (const observer of looking) observer.line?.({ timeMs: clock.nowMs(), ...line })
+    },
+    'ground',
+  )
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
   let dashboard: Dashboard | undefined
+  let recorder: FlightRecorder | undefined
   try {
     broker = config.broker === undefined ? await startBroker({ ...config.listen, log }) : undefined
     const brokerUrl = config.broker ?? broker!.url
@@ -49,6 +54,11 @@ export async function startGround(options: {
       looking.push(dashboard.observer)
       await dashboard.start()
     }
+    if (config.logs.enabled) {
+      recorder = new FlightRecorder({ config, student: learner.student, clock, log })
+      looking.push(recorder.observer)
+      recorder.start()
+    }
     station.start()
     const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
     log.info(
@@ -58,6 +68,7 @@ export async function startGround(options: {
     const stop = async () => {
       await dashboard?.stop()
       await station.stop()
+      await recorder?.stop()
       await connection.close()
       await broker?.close()
     }
@@ -65,6 +76,7 @@ export async function startGround(options: {
   } catch (error) {
     await learner.close()
     await dashboard?.stop()
+    await recorder?.stop()
     await broker?.close()
     throw error
   }
