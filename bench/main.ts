@@ -20,6 +20,10 @@ const benches: Record<string, { entry: string; what: string }> = {
     entry: 'benchFlight',
     what: 'a simulated flight over a serial line or UDP, with a ground station that sends updates',
   },
+  'flight-log': {
+    entry: 'benchFlightLog',
+    what: 'what a log costs the drone: share of a core, memory, bytes',
+  },
   render: { entry: 'benchRender', what: 'a frame of the simulated camera on one core' },
 }
 

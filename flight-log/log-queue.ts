@@ -3,7 +3,7 @@ import { type Clock, messageOf } from '@kestrel/runtime'
 import { Chunk } from './mcap/chunk.js'
 import type { LogStorage } from './mcap/storage.js'
 import { McapFile } from './mcap/writer.js'
-import { descriptorSet, isHeavy } from './schemas.js'
+import { chunkGroup, descriptorSet } from './schemas.js'
 import { nsOf } from './time.js'
 
 /** Chunks are closed this often: it is what a cut costs, and with the time that writing takes must stay under a second. */
@@ -42,10 +42,10 @@ export interface LogQueueOptions {
  */
 export class LogQueue {
   readonly #options: LogQueueOptions
-  readonly #channels = new Map<string, { id: number; schema: DescMessage; sequence: number }>()
+  readonly #channels = new Map<string, { id: number; schema: DescMessage; sequence: number; group: string }>()
   readonly #stopped = new AbortController()
-  #light = new Chunk()
-  #heavy = new Chunk()
+  /** By group. */
+  #open = new Map<string, Chunk>()
   #waiting: Chunk[] = []
   #waitingBytes = 0
   #lost = 0
@@ -119,20 +119,19 @@ export class LogQueue {
   add(topic: string, schema: DescMessage, timeMs: number, data: Uint8Array): void {
     if (this.#stopped.signal.aborted) return
     const channel = this.#channel(topic, schema)
-    const heavy = isHeavy(topic)
-    const chunk = heavy ? this.#heavy : this.#light
+    const chunk = this.#open.get(channel.group) ?? new Chunk()
+    this.#open.set(channel.group, chunk)
     chunk.add(channel.id, channel.sequence++, nsOf(timeMs), data)
     if (chunk.bytes < CHUNK_BYTES) return
     this.#push(chunk)
-    if (heavy) this.#heavy = new Chunk()
-    else this.#light = new Chunk()
+    this.#open.delete(channel.group)
     this.#kick()
   }
 
-  #channel(topic: string, schema: DescMessage): { id: number; sequence: number } {
+  #channel(topic: string, schema: DescMessage): { id: number; sequence: number; group: string } {
     const known = this.#channels.get(topic)
     if (known !== undefined) return known
-    const channel = { id: this.#channels.size, schema, sequence: 0 }
+    const channel = { id: this.#channels.size, schema, sequence: 0, group: chunkGroup(topic) }
     this.#channels.set(topic, channel)
     if (this.#file !== undefined) this.#define(this.#file)
     return channel
@@ -156,9 +155,8 @@ export class LogQueue {
   }
 
   #seal(): void {
-    for (const chunk of [this.#light, this.#heavy]) if (chunk.messages > 0) this.#push(chunk)
-    this.#light = new Chunk()
-    this.#heavy = new Chunk()
+    for (const chunk of this.#open.values()) this.#push(chunk)
+    this.#open.clear()
   }
 
   #push(chunk: Chunk): void {
@@ -204,7 +202,8 @@ export class LogQueue {
 
   async #begin(): Promise<McapFile> {
     const { storage, path, onOpen, clock } = this.#options
-    const file = await McapFile.create(path(++this.#part), storage)
+    const file = await McapFile.create(path(this.#part + 1), storage)
+    this.#part += 1
     this.#fileMs = this.#syncedMs = clock.nowMs()
     this.#define(file)
     try {
@@ -212,6 +211,7 @@ export class LogQueue {
     } catch (error) {
       await file.close()
       await storage.remove(file.path).catch(() => undefined)
+      this.#part -= 1
       throw error
     }
     return file
