@@ -35,11 +35,13 @@ export {
   topic,
   type What,
 } from './topics.js'
-export { isKeyPicture, type SegmentCodec } from './video/bitstream.js'
+export { isKeyPicture, type SegmentCodec, splitPictures } from './video/bitstream.js'
+export { decodeClip } from './video/clip.js'
 export { decodeVideoFile, type VideoFile, type VideoFrame, type VideoProbe } from './video/decode.js'
 export type { EncoderKind } from './video/encoder-profile.js'
 export { tryEncoder } from './video/encoder-trial.js'
 export { encodeJpeg } from './video/jpeg.js'
+export { MovieWriter } from './video/movie.js'
 export { type NetworkPicture, NetworkStream, type NetworkStreamOptions } from './video/network-stream.js'
 export {
   PictureDecoder,

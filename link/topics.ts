@@ -6,6 +6,7 @@ export type What =
   | 'status'
   | 'telemetry'
   | 'segment'
+  | 'receipt'
   | 'update'
   | 'update-result'
   | 'control'
@@ -18,6 +19,7 @@ export const delivery: Record<What, { payload: Payload['case']; qos: 0 | 1; reta
   status: { payload: 'status', qos: 1, retain: true },
   telemetry: { payload: 'telemetry', qos: 0, retain: false },
   segment: { payload: 'segment', qos: 1, retain: false },
+  receipt: { payload: 'receipt', qos: 1, retain: false },
   update: { payload: 'update', qos: 1, retain: false },
   'update-result': { payload: 'updateResult', qos: 1, retain: false },
   control: { payload: 'control', qos: 1, retain: true },

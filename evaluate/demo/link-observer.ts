@@ -18,6 +18,7 @@ const directions: Record<What, 'up' | 'down'> = {
   resync: 'up',
   'command-result': 'up',
   update: 'down',
+  receipt: 'down',
   command: 'down',
   control: 'down',
 }

@@ -89,7 +89,10 @@ interface Plan {
 }
 
 /** Configurations as a user would write them, and who runs with which. */
-function writePlan(options: DemoOptions, ports: { vehiclePort: number; autopilotPort: number; brokerPort: number }): Plan {
+function writePlan(
+  options: DemoOptions,
+  ports: { vehiclePort: number; autopilotPort: number; brokerPort: number },
+): Plan {
   const { scenario, video, out, student } = options
   const epoch = Date.now() - 1000 * BEGIN_S + 3000
   const source = video === undefined ? `sim:${scenario}?${CAMERA}&epoch=${epoch}` : resolve(video)

@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { loadConfig } from '@kestrel/runtime'
 import { z } from 'zod'
 import { sessionOptionsSchema } from '../session/options.js'
@@ -87,7 +87,11 @@ export const groundConfigSchema = z.strictObject({
   logs: z
     .strictObject({
       enabled: z.boolean().default(true).describe('false: flights are not logged here'),
-      dir: z.string().min(1).default('logs').describe('folder of the flight logs'),
+      dir: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('folder of the flight logs; the folder `logs` in stateDir without'),
       maxMB: z
         .number()
         .min(10)
@@ -111,6 +115,11 @@ export const groundConfigSchema = z.strictObject({
 
 export type GroundConfig = z.infer<typeof groundConfigSchema>
 
+/** Folder of the flight logs. */
+export function logDir({ logs, stateDir }: Pick<GroundConfig, 'logs' | 'stateDir'>): string {
+  return logs.dir ?? join(stateDir, 'logs')
+}
+
 /**
  * Reads ground.yaml. Relative paths in it count from its own folder.
  *
@@ -123,7 +132,7 @@ export function loadGroundConfig(file: string): GroundConfig {
     ...config,
     student: from(config.student),
     stateDir: from(config.stateDir),
-    logs: { ...config.logs, dir: from(config.logs.dir) },
+    logs: { ...config.logs, dir: from(logDir(config)) },
     teacher: config.teacher.startsWith('labels:sim:')
       ? config.teacher
       : config.teacher.startsWith('labels:')

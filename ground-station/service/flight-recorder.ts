@@ -28,7 +28,8 @@ interface Recording {
 /** Logs each drone's flight on the ground's side, under the id that the drone tells. A module of the ground station. */
 export class FlightRecorder {
   readonly observer: GroundObserver
-  readonly #config: Pick<GroundConfig, 'logs'>
+  readonly #config: GroundConfig
+  readonly #dir: string
   readonly #student: StudentIdentity
   readonly #clock: Clock
   readonly #log: Log
@@ -38,12 +39,15 @@ export class FlightRecorder {
   #ending: Promise<unknown> = Promise.resolve()
 
   constructor(options: {
-    config: Pick<GroundConfig, 'logs'>
+    config: GroundConfig
+    /** Folder of all flights. */
+    dir: string
     student: StudentIdentity
     clock: Clock
     log: Log
   }) {
     this.#config = options.config
+    this.#dir = options.dir
     this.#student = options.student
     this.#clock = options.clock
     this.#log = options.log.child('logs')
@@ -65,7 +69,7 @@ export class FlightRecorder {
   }
 
   start(): void {
-    const mending = mendFlights(this.#config.logs.dir, { side: 'ground', log: this.#log, freshMs: 0 })
+    const mending = mendFlights(this.#dir, { side: 'ground', log: this.#log, freshMs: 0 })
     this.#running = Promise.all([mending, this.#run()])
   }
 
@@ -172,7 +176,7 @@ export class FlightRecorder {
     if (parseFlightId(id)?.drone !== drone || this.#stopped.signal.aborted) return
     const { source, classes, palette } = this.#student
     const log = new FlightLog({
-      dir: this.#config.logs.dir,
+      dir: this.#dir,
       info: {
         ...{
           id,
@@ -214,10 +218,10 @@ export class FlightRecorder {
   }
 
   async #keep(): Promise<void> {
-    const { dir, maxMB } = this.#config.logs
+    const { maxMB } = this.#config.logs
     try {
       const current = [...this.#flights.values()].map(({ log }) => log.info.id)
-      const { removed, over } = await keepQuota(dir, { maxBytes: maxMB * 1e6, current })
+      const { removed, over } = await keepQuota(this.#dir, { maxBytes: maxMB * 1e6, current })
       for (const id of removed) this.#log.info(`Room for logs: flight ${id} removed (${maxMB} MB may be)`)
       for (const { log } of this.#flights.values()) {
         log.hold(

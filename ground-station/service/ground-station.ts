@@ -113,11 +113,14 @@ export class GroundStation {
       this.#log.warn(`A ${envelope.payload.case} message came to ${name}: left aside`)
       return
     }
-    if (this.#repeats.isRepeat(envelope.id)) return
+    if (this.#repeats.isRepeat(envelope.id)) {
+      this.#answerRepeat(address.drone, envelope)
+      return
+    }
     const drone = this.#drone(address.drone)
     if (drone === undefined) return
     this.#crossed(drone, 'up', address.what, bytes)
-    this.#handle(drone, envelope.payload, bytes)
+    this.#handle(drone, envelope, bytes)
     this.#wake.abort()
   }
 
@@ -137,7 +140,14 @@ export class GroundStation {
     return drone
   }
 
-  #handle(drone: Drone, payload: FullEnvelope['payload'], bytes: Uint8Array): void {
+  /** A segment that was done with comes again where the receipt was lost. */
+  #answerRepeat(name: string, { id, payload }: FullEnvelope): void {
+    const drone = this.#drones.get(name)
+    if (payload.case !== 'segment' || drone === undefined || drone.isUnfinished(id)) return
+    if (drone.refusal === undefined) this.#sendReceipt(name, id)
+  }
+
+  #handle(drone: Drone, { id, payload }: FullEnvelope, bytes: Uint8Array): void {
     const { name } = drone
     if (payload.case === 'status') {
       this.#handleStatus(drone, payload.value)
@@ -153,7 +163,9 @@ export class GroundStation {
       return
     }
     if (payload.case === 'segment') {
-      if (drone.add({ kind: 'segment', drone: name, message: bytes }) && drone.segmentsDropped % 10 === 1) {
+      const dropped = drone.add({ kind: 'segment', drone: name, message: bytes, id })
+      if (dropped !== undefined) this.#sendReceipt(name, dropped.id)
+      if (dropped !== undefined && drone.segmentsDropped % 10 === 1) {
         this.#log.warn(
           `${name}: training is too slow for its frames: ${drone.segmentsDropped} segments dropped so far`,
         )
@@ -197,11 +209,12 @@ export class GroundStation {
       this.#event(drone, 'online', `Here, and flies version ${status.modelVersion}`)
     }
     drone.accept()
-    drone.online = true
     // What it was told may be lost with a broker that restarted.
-    drone.control = ''
+    const repeat = status.repeat && drone.online
+    if (!repeat) drone.control = ''
+    drone.online = true
     const { modelVersion: version, modelDigest: digest, rolledBack } = status
-    const report = { version, digest, rolledBack }
+    const report = { version, digest, rolledBack, repeat }
     drone.add({ kind: 'report', drone: name, report })
   }
 
@@ -259,9 +272,14 @@ export class GroundStation {
       if (this.#stopping.signal.aborted) return
       this.#logFailure(drone, job, error)
       if (job.kind === 'phase') drone.newFrames = 0
+      if (job.kind === 'segment') {
+        drone.segmentsRefused++
+        this.#finish(drone, job.id)
+      }
       return
     }
     drone.newFrames = result.newFrames
+    if (job.kind === 'segment') this.#finish(drone, job.id)
     if (job.kind === 'phase') {
       drone.phaseDueMs = startMs + result.updatePeriodS * 1000
       this.#sayWhetherBehind(drone, this.#clock.nowMs() - startMs, result.updatePeriodS)
@@ -275,6 +293,15 @@ export class GroundStation {
       this.#sendUpdate(drone, result.update)
     }
     this.#sendControl(drone, result)
+  }
+
+  #finish(drone: Drone, id: Uint8Array): void {
+    drone.finish(id)
+    this.#sendReceipt(drone.name, id)
+  }
+
+  #sendReceipt(drone: string, segment: Uint8Array): void {
+    this.#publish(drone, 'receipt', { case: 'receipt', value: { segment } })
   }
 
   #tellPhase(

@@ -8,8 +8,8 @@ export type Job =
   /** A drone that was accepted says what it flies (status, resync). The first one opens its session. */
   | { kind: 'report'; drone: string; report: ModelReport }
   | { kind: 'answer'; drone: string; answer: UpdateAnswer }
-  /** `message`: the whole envelope as it crossed the link. */
-  | { kind: 'segment'; drone: string; message: Uint8Array }
+  /** `message`: the whole envelope as it crossed the link; `id`: its own. */
+  | SegmentJob
   | { kind: 'phase'; drone: string }
   /** Somebody wants the drone to fly the version before again. */
   | { kind: 'reject'; drone: string }
@@ -20,6 +20,13 @@ export interface TaughtFrame {
   captureMs: number
   /** Small, for looking at. */
   labels: LabelMap
+}
+
+export interface SegmentJob {
+  kind: 'segment'
+  drone: string
+  message: Uint8Array
+  id: Uint8Array
 }
 
 /** What came of a job. */

@@ -2,7 +2,7 @@ import { connectMqtt } from '@kestrel/link'
 import { type Log, observeLog, RealClock } from '@kestrel/runtime'
 import { type Broker, startBroker } from '../broker/broker.js'
 import { Dashboard } from '../dashboard/dashboard.js'
-import type { GroundConfig } from './config.js'
+import { type GroundConfig, logDir } from './config.js'
 import { FlightRecorder } from './flight-recorder.js'
 import { GroundStation } from './ground-station.js'
 import { startLearnerThread } from './learner-thread.js'
@@ -55,7 +55,7 @@ export async function startGround(options: {
       await dashboard.start()
     }
     if (config.logs.enabled) {
-      recorder = new FlightRecorder({ config, student: learner.student, clock, log })
+      recorder = new FlightRecorder({ config, dir: logDir(config), student: learner.student, clock, log })
       looking.push(recorder.observer)
       recorder.start()
     }

@@ -11,6 +11,9 @@ const codecs = {
   [VideoCodec.AV1]: 'av1',
 } as const
 
+/** Frames further apart than this are no neighbours, ms: ASR samples one frame in 10 s at least. */
+const NEIGHBOURS_MS = 60_000
+
 /** A frame of a segment, and what the teacher says about it. */
 export interface SeenFrame {
   /** When it was taken, ms of the drone's clock (Unix time). */
@@ -43,7 +46,7 @@ export class SegmentIntake {
   readonly #buffer: ReplayBuffer
   readonly #log: Log
   readonly #scaler = new Scaler()
-  #last: LabelMap | undefined
+  #last: { timeMs: number; labels: LabelMap } | undefined
   #newFrames = 0
   #phis: number[] = []
   #saidUnlabelled = false
@@ -85,22 +88,29 @@ export class SegmentIntake {
       const timeMs = Number(frames[i].captureUs) / 1000
       const reference = { sourceIndex: Number(frames[i].sourceIndex), captureMs: timeMs }
       const labels = await labelFrame(this.#teacher, this.#student, image, reference)
-      const phi = this.#last === undefined ? undefined : agreement(this.#last, labels, this.#student)
+      const phi = this.#agreement(timeMs, labels)
       if (phi !== undefined) phis.push(phi)
-      this.#last = labels
+      this.#last = { timeMs, labels }
       if (!isLabelled(labels)) {
         this.#sayUnlabelled(reference.sourceIndex)
         continue
       }
       const { width: w, height: h } = this.#student.input
       const planar = toPlanar(this.#scaler.scale(image, w, h))
-      this.#buffer.add({ timeMs, image: planar, labels })
+      if (!this.#buffer.add({ timeMs, image: planar, labels })) continue
       seen.push({ ...reference, image, planar, labels })
       this.#newFrames++
     }
     this.#phis.push(...phis)
     const phi = mean(phis)
     return { frames: seen.length, ...(phi === undefined ? {} : { phi }), seen }
+  }
+
+  /** φ between this frame and the one before: not where another came in between, or came later, as after an outage. */
+  #agreement(timeMs: number, labels: LabelMap): number | undefined {
+    const last = this.#last
+    if (last === undefined || timeMs <= last.timeMs || timeMs > last.timeMs + NEIGHBOURS_MS) return undefined
+    return agreement(last.labels, labels, this.#student)
   }
 
   #sayUnlabelled(sourceIndex: number): void {
