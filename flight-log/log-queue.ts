@@ -7,7 +7,7 @@ import { chunkGroup, descriptorSet } from './schemas.js'
 import { nsOf } from './time.js'
 
 /** Chunks are closed this often: it is what a cut costs, and with the time that writing takes must stay under a second. */
-const CHUNK_MS = 500
+const CHUNK_MS = 250
 /** … and when they are this large, bytes. */
 const CHUNK_BYTES = 1024 * 1024
 /** Written data is forced to the disk this often: what a power cut costs. */
@@ -83,6 +83,7 @@ export class LogQueue {
 
   start(): void {
     this.#beating = this.#beat()
+    this.#kick()
   }
 
   /** Writes what waits and ends the file; gives up after ten seconds. */
@@ -181,7 +182,8 @@ export class LogQueue {
 
   async #drain(): Promise<void> {
     const { clock } = this.#options
-    while (this.#waiting.length > 0 && !this.#held && clock.nowMs() >= this.#retryMs) {
+    // The first time there is nothing to write yet but the head of the file.
+    while ((this.#waiting.length > 0 || this.#part === 0) && !this.#held && clock.nowMs() >= this.#retryMs) {
       const batch = this.#waiting
       this.#waiting = []
       this.#waitingBytes = 0

@@ -47,7 +47,7 @@ async function writer(dir: string, seed: string) {
 /**
  * Checks what is left of a log: every message from the first on, but for those of the last second, and the same after mending.
  *
- * @returns how much is missing at its end, ms
+ * @returns how much is missing at its end, ms, less what the process was not let run at a stretch: it cannot write then
  */
 async function judge(t: Test, path: string, logged: [number, number][], what: string): Promise<number> {
   const file = await LogFile.open(path)
@@ -64,9 +64,10 @@ async function judge(t: Test, path: string, logged: [number, number][], what: st
   if (after !== indices.length) t.equal(after, indices.length, `${what}: nothing is lost by mending`)
   await mended.close()
   const [, firstMs] = logged[0]
+  const stallMs = Math.max(0, ...logged.slice(1).map(([, timeMs], i) => timeMs - logged[i][1]))
   const [, lastMs] = logged.at(-1)!
   if (indices.length >= logged.length) return 0
-  return lastMs - (indices.length === 0 ? firstMs : logged[indices.length - 1][1])
+  return lastMs - (indices.length === 0 ? firstMs : logged[indices.length - 1][1]) - stallMs
 }
 
 // What a process that is killed leaves behind is what has come to the system by then: a copy of the file shows the same. KESTREL_KILLS=100
