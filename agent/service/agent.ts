@@ -3,8 +3,10 @@ import { type Clock, type Log, observeLog, RealClock } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { BoardModule } from './board-module.js'
 import { CameraModule } from './camera-module.js'
+import { Commands } from './commands.js'
 import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
+import { LearningControls } from './learning-controls.js'
 import { type Connect, LinkModule } from './link-module.js'
 import { LogModule } from './log-module.js'
 import { startModules } from './modules.js'
@@ -48,13 +50,14 @@ export async function startAgent(
     student,
     uplink: () => uplink,
     connect,
-    takesUpdates: () => vehicle?.learning ?? true,
+    takesUpdates: () => controls.learning.get(),
     flight: () => logs?.flight ?? '',
     watch: {
       crossed: (what, bytes) => logs?.watch.crossed?.(what, bytes),
       state: up => logs?.watch.state?.(up),
       answered: result => logs?.watch.answered?.(result),
     },
+    onCommand: command => commands.run(command),
     ...tools,
   })
   const uplink = new UplinkModule(config, {
@@ -64,6 +67,8 @@ export async function startAgent(
     onSegment: segment => logs?.segment(segment),
     ...tools,
   })
+  const controls = new LearningControls({ student, uplink, stateDir: config.stateDir, log })
+  const commands = new Commands({ controls, version: () => student.applier.version, log })
   const board: BoardModule = new BoardModule(config, {
     camera,
     uplink,
@@ -107,11 +112,7 @@ export async function startAgent(
       ...parts,
       board: { read: () => board.computerStatus() },
       stateDir: config.stateDir,
-      rollBack: async () => {
-        const { rolledBack, to, detail } = await student.rollBack()
-        if (!rolledBack) throw new Error(detail)
-        return { version: to }
-      },
+      controls,
       onChange: autopilot => logs?.autopilot(autopilot),
       onText: (text, severity) => logs?.text(text, severity),
       onFrame: packet => logs?.frame(packet),
@@ -125,7 +126,7 @@ export async function startAgent(
     ...tools,
   })
   student.onRolledBack(() => logs.rolledBack())
-  const all = { ...parts, board, vehicle, logs }
+  const all = { ...parts, board, controls, vehicle, logs }
   const status: StatusModule = new StatusModule(config, all, tools)
   const report = new ReportModule(all, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.

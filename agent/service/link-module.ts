@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import {
+  type Command,
   type Connection,
   Deduplicator,
   decodeEnvelope,
@@ -16,6 +17,7 @@ import {
 } from '@kestrel/link'
 import { type Clock, type Log, messageOf } from '@kestrel/runtime'
 import { UpdateParts } from '../student/update-parts.js'
+import type { CommandAnswer } from './commands.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
@@ -59,6 +61,7 @@ export class LinkModule implements Module {
   readonly #takesUpdates: () => boolean
   readonly #flight: () => string
   readonly #watch: LinkWatch
+  readonly #onCommand: ((command: Command) => Promise<CommandAnswer>) | undefined
   readonly #clock: Clock
   readonly #log: Log
   readonly #deduplicator = new Deduplicator()
@@ -81,6 +84,8 @@ export class LinkModule implements Module {
       /** Id of the flight that is logged; empty where none is. */
       flight?: () => string
       watch?: LinkWatch
+      /** Follows an order; never rejects. */
+      onCommand?: (command: Command) => Promise<CommandAnswer>
       clock: Clock
       log: Log
     },
@@ -92,6 +97,7 @@ export class LinkModule implements Module {
     this.#takesUpdates = options.takesUpdates ?? (() => true)
     this.#flight = options.flight ?? (() => '')
     this.#watch = options.watch ?? {}
+    this.#onCommand = options.onCommand
     this.#clock = options.clock
     this.#log = options.log.child('link')
   }
@@ -132,6 +138,9 @@ export class LinkModule implements Module {
     })
     this.#subscribe('update', payload => {
       if (payload.case === 'update') void this.#onUpdate(payload.value)
+    })
+    this.#subscribe('command', payload => {
+      if (payload.case === 'command') void this.#command(payload.value)
     })
     this.#student.onRolledBack(() => {
       if (connection.up) void this.#send('status', this.#status(true))
@@ -200,6 +209,11 @@ export class LinkModule implements Module {
         if (!this.#stopping.signal.aborted)
           this.#log.warn(`The broker refused to subscribe ${name}: ${messageOf(error)}`)
       })
+  }
+
+  async #command(command: Command): Promise<void> {
+    const value = await this.#onCommand?.(command)
+    if (value !== undefined) await this.#send('command-result', { case: 'commandResult', value })
   }
 
   async #onUpdate(update: Update): Promise<void> {

@@ -2,6 +2,7 @@ import type { Clock, Log } from '@kestrel/runtime'
 import type { BoardModule } from './board-module.js'
 import type { CameraModule } from './camera-module.js'
 import type { FlightModule } from './flight-module.js'
+import type { LearningControls } from './learning-controls.js'
 import type { LinkModule } from './link-module.js'
 import type { LogModule } from './log-module.js'
 import type { Module } from './modules.js'
@@ -19,6 +20,7 @@ export interface ReportParts {
   uplink: UplinkModule
   flight: FlightModule
   board: BoardModule
+  controls: LearningControls
   vehicle?: VehicleModule
   logs?: LogModule
 }
@@ -68,7 +70,7 @@ export class ReportModule implements Module {
   }
 
   #telemetry(): void {
-    const { flight, camera, student, uplink, link, board, vehicle, logs } = this.#parts
+    const { flight, camera, student, uplink, link, board, controls, vehicle, logs } = this.#parts
     const { fps, p50Ms, p99Ms } = flight.summary()
     const value = {
       timeUs: BigInt(Math.round(this.#clock.nowMs() * 1000)),
@@ -84,6 +86,7 @@ export class ReportModule implements Module {
       board: board.telemetry(),
       vehicle: vehicle?.telemetry(),
       flight: logs?.flight ?? '',
+      learning: controls.state(),
     }
     logs?.telemetry(value, link.traffic)
     // What nobody hears is not sent, nor counted as traffic.

@@ -30,11 +30,13 @@ async function main(argv: string[]): Promise<number> {
   mkdirSync(options.out, { recursive: true })
   const student = readStudentFile(options.student!)
   const vehicle = new VehicleObserver()
-  const plan = writePlan(options, {
+  const ports = {
     vehiclePort: await vehicle.start(),
     autopilotPort: await freePort(),
     brokerPort: await freePort(),
-  })
+    dashboardPort: await freePort(),
+  }
+  const plan = writePlan(options, ports)
   const totalS = 60 * options.minutes
 
   const crew = new Crew({
@@ -59,6 +61,7 @@ async function main(argv: string[]): Promise<number> {
     crew.start(member)
     screen.say(`  ${member.name} (process ${crew.pid(member.name)})`)
   }
+  screen.say(`Watch it in a browser: http://127.0.0.1:${ports.dashboardPort}`)
   await judge.start()
 
   let interrupted = false
@@ -91,7 +94,7 @@ interface Plan {
 /** Configurations as a user would write them, and who runs with which. */
 function writePlan(
   options: DemoOptions,
-  ports: { vehiclePort: number; autopilotPort: number; brokerPort: number },
+  ports: { vehiclePort: number; autopilotPort: number; brokerPort: number; dashboardPort: number },
 ): Plan {
   const { scenario, video, out, student } = options
   const epoch = Date.now() - 1000 * BEGIN_S + 3000
@@ -106,6 +109,7 @@ function writePlan(
   }
   const ground = write('ground.yaml', {
     listen: { port: ports.brokerPort },
+    dashboard: { port: ports.dashboardPort },
     student,
     teacher,
     stateDir: join(out, 'ground-state'),

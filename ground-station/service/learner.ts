@@ -54,9 +54,9 @@ export interface JobResult {
 export interface StudentIdentity {
   source: string
   classes: string[]
-  layoutDigest: Uint8Array
-  /** Colours of the classes, where the student brings some. */
+  /** RGB of each class. */
   palette?: Colour[]
+  layoutDigest: Uint8Array
 }
 
 /** Holds teacher, training engine and sessions, on a thread of its own. */
