@@ -1,7 +1,11 @@
 import { connectMqtt } from '@kestrel/link'
-import { type Log, observeLog, RealClock } from '@kestrel/runtime'
+import { Incidents, type Log, observeLog, RealClock } from '@kestrel/runtime'
+import type { Hono } from 'hono'
 import { type Broker, startBroker } from '../broker/broker.js'
+import { openAccess } from '../dashboard/access.js'
 import { Dashboard } from '../dashboard/dashboard.js'
+import { FlightLibrary, mountReview } from '../review/index.js'
+import { openSecurity, readBrokerAuth } from '../security/security.js'
 import { type GroundConfig, logDir } from './config.js'
 import { FlightRecorder } from './flight-recorder.js'
 import { GroundStation } from './ground-station.js'
@@ -12,6 +16,8 @@ import type { GroundObserver } from './observer.js'
 export interface RunningGround {
   /** Where drones connect. */
   brokerUrl: string
+  /** What was tried and not allowed, and messages of no use, by kind. */
+  readonly refused: Record<string, number>
   /** Where the dashboard is; undefined where there is none. */
   dashboardUrl: string | undefined
   /** Saves everything and releases it; a second call waits for the first. */
@@ -39,18 +45,45 @@ export async function startGround(options: {
     },
     'ground',
   )
+  const { identity, registry, signer, certificate } = await openSecurity(config, clock)
+  const incidents = new Incidents({ log, clock })
+  const auth = readBrokerAuth(config)
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
   let dashboard: Dashboard | undefined
   let recorder: FlightRecorder | undefined
   try {
-    broker = config.broker === undefined ? await startBroker({ ...config.listen, log }) : undefined
+    if (config.broker === undefined) {
+      const { host, port } = config.listen
+      broker = await startBroker({
+        host,
+        port,
+        registry,
+        certificate,
+        incidents,
+        log: log.child('broker'),
+        clock,
+      })
+    }
     const brokerUrl = config.broker ?? broker!.url
-    const connection = connectMqtt({ url: brokerUrl, clientId: 'kestrel-ground', log: log.child('link') })
+    const way = broker?.ground ?? { url: brokerUrl, clientId: 'kestrel/ground', auth }
+    const connection = connectMqtt({ ...way, log: log.child('link') })
     const { uplinkKbps } = config
-    const station = new GroundStation({ connection, learner, clock, uplinkKbps, observers: looking, log })
+    const station = new GroundStation({
+      connection,
+      learner,
+      signer,
+      clock,
+      uplinkKbps,
+      incidents,
+      observers: looking,
+      log,
+    })
     if (config.dashboard.enabled) {
-      dashboard = new Dashboard({ config, student: learner.student, station, clock, log })
+      const access = await openAccess(config, { identity, incidents })
+      const flights = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
+      const routes = [(app: Hono) => mountReview(app, flights)]
+      dashboard = new Dashboard({ config, student: learner.student, station, routes, clock, access, log })
       looking.push(dashboard.observer)
       await dashboard.start()
     }
@@ -64,6 +97,7 @@ export async function startGround(options: {
     log.info(
       `Teaching ${learner.student.source} (${learner.student.classes.join(', ')}); drones connect to ${where}`,
     )
+    if (certificate !== undefined) log.info(pairedLine(registry.list().map(({ drone }) => drone)))
     let stopped: Promise<void> | undefined
     const stop = async () => {
       await dashboard?.stop()
@@ -72,7 +106,14 @@ export async function startGround(options: {
       await connection.close()
       await broker?.close()
     }
-    return { brokerUrl, dashboardUrl: dashboard?.url, stop: () => (stopped ??= stop()) }
+    return {
+      brokerUrl,
+      dashboardUrl: dashboard?.url,
+      get refused() {
+        return station.refused
+      },
+      stop: () => (stopped ??= stop()),
+    }
   } catch (error) {
     await learner.close()
     await dashboard?.stop()
@@ -80,4 +121,10 @@ export async function startGround(options: {
     await broker?.close()
     throw error
   }
+}
+
+function pairedLine(drones: string[]): string {
+  return drones.length === 0
+    ? 'No drone is paired yet, so none can connect: kestrel-ground pair NAME'
+    : `Paired drones: ${drones.join(', ')}`
 }
