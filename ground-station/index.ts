@@ -1,5 +1,6 @@
 export { type Broker, startBroker } from './broker/broker.js'
 export { pretrainCommand } from './pretrain/command.js'
+export { judgeCommand } from './pretrain/judge-command.js'
 export { configCommand, reportFailure, startCommand } from './service/commands.js'
 export { type GroundConfig, groundConfigSchema, loadGroundConfig } from './service/config.js'
 export { describeConfig } from './service/describe-config.js'

@@ -6,7 +6,7 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   console.error('kestrel-ground: not built yet; run "npm run build" first')
   process.exit(2)
 }
-const { configCommand, pretrainCommand, reportFailure, startCommand } = await import(
+const { configCommand, judgeCommand, pretrainCommand, reportFailure, startCommand } = await import(
   '@kestrel/ground-station'
 )
 
@@ -16,10 +16,11 @@ const program = new Command('kestrel-ground')
   .addCommand(startCommand())
   .addCommand(configCommand())
   .addCommand(pretrainCommand())
+  .addCommand(judgeCommand())
 
 try {
   // The evaluation brings charts and optical flow along; the others do without.
-  if (!['start', 'config', 'pretrain'].includes(process.argv[2])) {
+  if (!['start', 'config', 'pretrain', 'judge'].includes(process.argv[2])) {
     const { evaluateCommand } = await import('@kestrel/evaluate')
     program.addCommand(evaluateCommand())
   }
