@@ -35,6 +35,7 @@ export { agentMain } from './service/cli.js'
 export { type AgentConfig, agentSchema, loadAgentConfig, parseAgentConfig } from './service/config.js'
 export { configHelp } from './service/config-help.js'
 export { askAgent, type ControlHandler, ControlSocket } from './service/control-socket.js'
+export { type Connect, LinkModule } from './service/link-module.js'
 export { type Notify, openNotify } from './service/notify.js'
 export { rollBack } from './service/rollback.js'
 export { describeStatus } from './service/status.js'
@@ -55,7 +56,7 @@ export { StudentPair } from './student/pair.js'
 export { Pipeline, type PipelineOptions } from './student/pipeline.js'
 export { diskFiles, type SlotFiles } from './student/slot-files.js'
 export { SLOT_HEADER_BYTES, SlotStore } from './student/store.js'
-export { unstarved } from './student/thread-priority.js'
+export { raisePriority, unstarved } from './student/thread-priority.js'
 export {
   type DecodedUpdate,
   inProcessDecoder,
@@ -76,7 +77,6 @@ export { type BoardReadings, type BoardStatus, onboardComputerStatus } from './v
 export { BootClock } from './vehicle/boot-clock.js'
 export { LearningTriggers } from './vehicle/learning-triggers.js'
 export { MessageRates } from './vehicle/message-rates.js'
-export { kindOf, modeName } from './vehicle/modes.js'
 export {
   type CatalogueEntry,
   catalogue,

@@ -27,7 +27,7 @@ import { memoryCamera } from './memory-camera.js'
 const USAGE = `npm run bench -- inference [options]
 
   --student FILE   an ONNX student (default: DeepLabV3-MobileNetV2 ×1.0, 512×256, 11 classes, untrained)
-  --threads N      of the student, 0 = all cores (default 0)
+  --threads N      of the student, 0 = one for each physical core, as ONNX Runtime sees them (default 0)
   --camera WxH     size of the camera's frames (default: the student's)
   --fps N          rate of the camera where it is fixed (default: what keeps the student half busy, at most 30)
   --frames N       for the comparison with bare session.run, each way (default 300)
@@ -274,8 +274,7 @@ async function measureSwaps(setup: {
     }
   })
   return {
-    // Each swap against its own control: a shared machine changes its speed from one minute to the next.
-    p99Ratio: median(
+    p99RatioMedian: median(
       pairs.map(pair => summarise(latenciesOf(pair.near)).p99 / summarise(latenciesOf(pair.control)).p99),
     ),
     near,

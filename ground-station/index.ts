@@ -1,4 +1,7 @@
 export { type Broker, startBroker } from './broker/broker.js'
+export { type Authorize, allowAll, type Denial } from './dashboard/authorize.js'
+export { Dashboard } from './dashboard/dashboard.js'
+export { DashboardServer, type MountRoutes } from './dashboard/server.js'
 export { pretrainCommand } from './pretrain/command.js'
 export { judgeCommand } from './pretrain/judge-command.js'
 export { configCommand, reportFailure, startCommand } from './service/commands.js'
@@ -7,6 +10,21 @@ export { describeConfig } from './service/describe-config.js'
 export { Drone, nextJob } from './service/drone.js'
 export { GroundStation } from './service/ground-station.js'
 export type { Job, JobResult, Learner, StudentIdentity } from './service/learner.js'
+export {
+  type ClassCounts,
+  classCounts,
+  type FrameScore,
+  type LiveView,
+  LiveViewer,
+  spread,
+} from './service/live-view.js'
+export type {
+  CrossedMessage,
+  GroundEvent,
+  GroundObserver,
+  LogLine,
+  PhaseNews,
+} from './service/observer.js'
 export { type RunningGround, startGround } from './service/start.js'
 export { type ModelReport, type ModelVersion, type OutgoingUpdate, UpdateChain } from './session/chain.js'
 export {

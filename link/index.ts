@@ -35,10 +35,13 @@ export {
   topic,
   type What,
 } from './topics.js'
-export type { SegmentCodec } from './video/bitstream.js'
+export { isKeyPicture, type SegmentCodec, splitPictures } from './video/bitstream.js'
+export { decodeClip } from './video/clip.js'
 export { decodeVideoFile, type VideoFile, type VideoFrame, type VideoProbe } from './video/decode.js'
 export type { EncoderKind } from './video/encoder-profile.js'
 export { tryEncoder } from './video/encoder-trial.js'
+export { encodeJpeg } from './video/jpeg.js'
+export { MovieWriter } from './video/movie.js'
 export { type NetworkPicture, NetworkStream, type NetworkStreamOptions } from './video/network-stream.js'
 export {
   PictureDecoder,
@@ -49,4 +52,5 @@ export {
 } from './video/picture.js'
 export { Scaler } from './video/scaler.js'
 export { type DecodeOptions, decodeSegment, type EncodeOptions, encodeSegment } from './video/segment.js'
+export { splitSegment, type VideoFormat } from './video/split.js'
 export { decodeStill, decodeStillBytes, stillExtensions } from './video/still.js'

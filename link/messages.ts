@@ -69,6 +69,9 @@ const limits: Record<number, { name: string; bytes: number; repeated?: { field: 
   14: { name: 'update-result', bytes: 16 * KiB },
   15: { name: 'control', bytes: 4 * KiB },
   16: { name: 'resync', bytes: 16 * KiB },
+  40: { name: 'receipt', bytes: 1 * KiB },
+  17: { name: 'command', bytes: 4 * KiB },
+  18: { name: 'command-result', bytes: 16 * KiB },
 }
 
 /**

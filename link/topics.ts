@@ -2,17 +2,30 @@ import { UserError } from '@kestrel/runtime'
 import type { Payload } from './messages.js'
 
 /** What a topic is about: the last part of `kestrel/v1/<drone>/<what>`. */
-export type What = 'status' | 'telemetry' | 'segment' | 'update' | 'update-result' | 'control' | 'resync'
+export type What =
+  | 'status'
+  | 'telemetry'
+  | 'segment'
+  | 'receipt'
+  | 'update'
+  | 'update-result'
+  | 'control'
+  | 'resync'
+  | 'command'
+  | 'command-result'
 
 /** How each kind of message travels (DESIGN.md section 6). A retained one is handed to whoever subscribes later. */
 export const delivery: Record<What, { payload: Payload['case']; qos: 0 | 1; retain: boolean }> = {
   status: { payload: 'status', qos: 1, retain: true },
   telemetry: { payload: 'telemetry', qos: 0, retain: false },
   segment: { payload: 'segment', qos: 1, retain: false },
+  receipt: { payload: 'receipt', qos: 1, retain: false },
   update: { payload: 'update', qos: 1, retain: false },
   'update-result': { payload: 'updateResult', qos: 1, retain: false },
   control: { payload: 'control', qos: 1, retain: true },
   resync: { payload: 'resync', qos: 1, retain: false },
+  command: { payload: 'command', qos: 1, retain: false },
+  'command-result': { payload: 'commandResult', qos: 1, retain: false },
 }
 
 const ROOT = 'kestrel/v1'

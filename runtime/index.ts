@@ -1,5 +1,5 @@
 export { type Clock, RealClock, VirtualClock } from './clock.js'
 export { loadConfig, parseConfig } from './config.js'
 export { messageOf, UserError } from './errors.js'
-export { createLog, type Log, type LogLevel, silentLog } from './log.js'
+export { createLog, type Log, type LogLevel, type LogLine, observeLog, silentLog } from './log.js'
 export { createRng, type Rng, sampleWithoutReplacement } from './random.js'

@@ -51,3 +51,28 @@ function wrap(logger: Logger, part: string): Log {
     child: name => wrap(logger.child({ part: `${part}/${name}` }), `${part}/${name}`),
   }
 }
+
+/** A line as it was logged. */
+export interface LogLine {
+  level: 'info' | 'warn' | 'error'
+  /** The names of who speaks, such as `vehicle` or `uplink/encoder`; empty for the whole. */
+  part: string
+  message: string
+}
+
+/** The same log, whose lines from `info` on are told to somebody else, too, whatever level it shows. */
+export function observeLog(log: Log, onLine: (line: LogLine) => void, part = ''): Log {
+  const tell =
+    (level: LogLine['level']) =>
+    (message: string, figures?: Record<string, unknown>): void => {
+      log[level](message, figures)
+      onLine({ level, part, message })
+    }
+  return {
+    debug: (message, figures) => log.debug(message, figures),
+    info: tell('info'),
+    warn: tell('warn'),
+    error: tell('error'),
+    child: name => observeLog(log.child(name), onLine, part === '' ? name : `${part}/${name}`),
+  }
+}

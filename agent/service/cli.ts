@@ -4,11 +4,13 @@ import type { CameraOptions } from '../camera/camera.js'
 import { hasV4l2, linuxKernel } from '../camera/v4l2/kernel.js'
 import { checkAll } from '../check/check.js'
 import { formatRow } from '../check/row.js'
+import { raisePriority } from '../student/thread-priority.js'
 import { startAgent } from './agent.js'
 import { describeCameras, describeTrial, noCameras, tryCamera } from './cameras.js'
 import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
 import { VERSION } from './link-module.js'
+import { openNotify } from './notify.js'
 import { rollBack } from './rollback.js'
 import { printStatus } from './status.js'
 import { vehicleCommand } from './vehicle-command.js'
@@ -183,6 +185,7 @@ async function run(file: string): Promise<number> {
     const config = loadAgentConfig(file)
     log = createLog('agent', config.log)
     log.info(`${config.drone} starts`)
+    if (!raisePriority()) log.debug('The priority of the main thread is the usual one: no right to raise it')
     const agent = await startAgent(config, { log })
     try {
       await Promise.race([agent.finished, stopped])
@@ -194,6 +197,8 @@ async function run(file: string): Promise<number> {
   } catch (error) {
     if (error instanceof UserError) {
       process.stderr.write(`kestrel-agent: ${error.message}\n`)
+      // The unit does not start it again for this code: whoever asks systemd reads why.
+      openNotify(process.env.NOTIFY_SOCKET)(`STATUS=To mend: ${error.message.replaceAll(/\s+/g, ' ')}`)
       return TO_MEND
     }
     log.error(`Failed: ${error instanceof Error ? error.stack : messageOf(error)}`)

@@ -104,7 +104,12 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('how frames are sent'),
-  threads: z.int().min(0).max(256).default(0).describe('threads of the student, 0 = all cores'),
+  threads: z
+    .int()
+    .min(0)
+    .max(256)
+    .default(0)
+    .describe('threads of the student; 0: one for each physical core'),
   log: z
     .strictObject({
       level: z

@@ -24,6 +24,16 @@ import type { UplinkModule } from './uplink-module.js'
 /** Opens the connection to the broker; tests give one in memory. */
 export type Connect = (options: { url: string; clientId: string; will: Will; log: Log }) => Connection
 
+/**
+ * How often the status is said again, ms. A broker publishes a last will when it pleases, also after the drone is back; whoever comes later would
+ * find the drone gone for ever.
+ */
+const REPEAT_MS = 30_000
+
+/** What the link needs to know of the student, and of the uplink. */
+type Flying = Pick<StudentModule, 'student' | 'applier' | 'reject' | 'onRolledBack'>
+type Uplink = Pick<UplinkModule, 'control' | 'receipt' | 'setUp'>
+
 /** Updates that may wait for one another; the ground sends one at a time. */
 const MAX_WAITING_UPDATES = 8
 
@@ -34,8 +44,8 @@ const chainBroken = new Set(['wrong-base', 'wrong-digest', 'result-mismatch'])
 export class LinkModule implements Module {
   readonly name = 'link'
   readonly #config: AgentConfig
-  readonly #student: StudentModule
-  readonly #uplink: () => UplinkModule
+  readonly #student: Flying
+  readonly #uplink: () => Uplink
   readonly #connect: Connect
   readonly #takesUpdates: () => boolean
   readonly #clock: Clock
@@ -44,16 +54,16 @@ export class LinkModule implements Module {
   #connection: Connection | undefined
   #parts: UpdateParts | undefined
   #waitingUpdates = 0
-  #stopping = false
+  readonly #stopping = new AbortController()
   #bytesUp = 0
   #bytesDown = 0
 
   constructor(
     config: AgentConfig,
     options: {
-      student: StudentModule
+      student: Flying
       /** Called once frames can come; uplink and link know each other. */
-      uplink: () => UplinkModule
+      uplink: () => Uplink
       connect: Connect
       /** False while the pilot wants the weights to stay as they are. */
       takesUpdates?: () => boolean
@@ -101,6 +111,9 @@ export class LinkModule implements Module {
       const { rejectDigest } = payload.value
       if (rejectDigest.length > 0) void this.#student.reject(rejectDigest)
     })
+    this.#subscribe('receipt', payload => {
+      if (payload.case === 'receipt') this.#uplink().receipt(payload.value.segment)
+    })
     this.#subscribe('update', payload => {
       if (payload.case === 'update') void this.#onUpdate(payload.value)
     })
@@ -108,12 +121,13 @@ export class LinkModule implements Module {
       if (connection.up) void this.#send('status', this.#status(true))
     })
     if (connection.up) this.#onState(true)
+    void this.#repeatStatus()
   }
 
   async stop(): Promise<void> {
     const connection = this.#connection
     if (connection === undefined) return
-    this.#stopping = true
+    this.#stopping.abort()
     if (connection.up) await this.#send('status', this.#status(false))
     await connection.close()
   }
@@ -136,6 +150,15 @@ export class LinkModule implements Module {
     if (up) void this.#send('status', this.#status(true))
   }
 
+  async #repeatStatus(): Promise<void> {
+    const { signal } = this.#stopping
+    for (;;) {
+      await this.#clock.sleep(REPEAT_MS, signal)
+      if (signal.aborted) return
+      if (this.up) await this.#send('status', this.#status(true, true))
+    }
+  }
+
   #subscribe(what: What, handle: (payload: Payload) => void): void {
     const name = topic(this.#config.drone, what)
     this.#connection
@@ -149,7 +172,8 @@ export class LinkModule implements Module {
         }
       })
       .catch(error => {
-        if (!this.#stopping) this.#log.warn(`The broker refused to subscribe ${name}: ${messageOf(error)}`)
+        if (!this.#stopping.signal.aborted)
+          this.#log.warn(`The broker refused to subscribe ${name}: ${messageOf(error)}`)
       })
   }
 
@@ -196,12 +220,13 @@ export class LinkModule implements Module {
     await Promise.all(answers)
   }
 
-  #status(online: boolean): PayloadInit {
+  #status(online: boolean, repeat = false): PayloadInit {
     const { student, applier } = this.#student
     return {
       case: 'status',
       value: {
         online,
+        repeat,
         software: `kestrel-agent ${VERSION}`,
         student: student.source.split(/[\\/]/).at(-1),
         classes: student.classes,

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Control, encodeEnvelope, type PoseInit } from '@kestrel/link'
+import { type Control, decodeEnvelope, encodeEnvelope, type PoseInit } from '@kestrel/link'
 import { type Clock, type Log, messageOf } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { Sampler } from '../sampling/sampler.js'
@@ -44,6 +44,8 @@ export class UplinkModule implements Module {
   #segmenter: Segmenter | undefined
   #outbox: Outbox | undefined
   #flushing: Promise<void> | undefined
+  /** Segments that could not be encoded. */
+  #lost = 0
   #lastCaptureMs = 0
 
   constructor(
@@ -112,8 +114,9 @@ export class UplinkModule implements Module {
     return this.#outbox?.bytes ?? 0
   }
 
+  /** Segments of which nobody knows that the ground has them, and which are not kept any more. */
   get dropped(): number {
-    return this.#outbox?.dropped ?? 0
+    return this.#lost + (this.#outbox?.dropped ?? 0) + (this.#outbox?.unconfirmed ?? 0)
   }
 
   get sent(): number {
@@ -130,9 +133,11 @@ export class UplinkModule implements Module {
     })
     this.#outbox = new Outbox({
       publish: message => this.#deliver(message),
+      idOf: message => idOf(decodeEnvelope(message).id),
       store: diskSegmentStore(join(stateDir, 'outbox')),
       maxSegments: uplink.maxSegments,
       maxBytes: uplink.maxMB * 1e6,
+      clock: this.#clock,
       log: this.#log,
     })
     const { length } = this.#outbox
@@ -153,6 +158,11 @@ export class UplinkModule implements Module {
     this.#outbox?.setUp(false)
     await this.#encoder.stop()
     this.#segmenter?.dispose()
+  }
+
+  /** The ground has done with the segment that came under this message id. */
+  receipt(id: Uint8Array): void {
+    this.#outbox?.receipt(idOf(id))
   }
 
   setUp(up: boolean): void {
@@ -238,7 +248,12 @@ export class UplinkModule implements Module {
       )
       this.#outbox?.push(encodeEnvelope({ case: 'segment', value: segment }, { clock: this.#clock }))
     } catch (error) {
+      this.#lost += 1
       this.#log.warn(`A segment could not be encoded and is lost: ${messageOf(error)}`)
     }
   }
+}
+
+function idOf(id: Uint8Array): string {
+  return Buffer.from(id).toString('hex')
 }

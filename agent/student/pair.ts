@@ -33,7 +33,7 @@ export class StudentPair implements StudentHost, Labeller {
 
   /**
    * @param bytes the model to begin with
-   * @param options.threads intra-operator threads of the active student, 0 = all cores
+   * @param options.threads intra-operator threads of the active student, 0 = one for each physical core
    * @throws UserError where ONNX Runtime refuses the model
    */
   static async create(

@@ -6,7 +6,7 @@ export interface WorkerStart {
   bytes: Uint8Array
   source: string
   classes: ClassList
-  /** Intra-operator threads, 0 = all cores. */
+  /** Intra-operator threads, 0 = one for each physical core. */
   threads: number
   /** One frame, packed RGB24 at the student's size. */
   frame: SharedArrayBuffer

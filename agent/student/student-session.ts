@@ -30,7 +30,7 @@ export class StudentSession {
    * Loads a model and warms it up with one run, since the first one takes about twice as long.
    *
    * @param bytes the model, patched or as shipped
-   * @param options.threads intra-operator threads, 0 = all cores
+   * @param options.threads intra-operator threads, 0 = one for each physical core
    * @throws UserError where ONNX Runtime refuses the model
    */
   static async create(

@@ -3,6 +3,7 @@ import { loadStudent } from '@kestrel/models'
 import { messageOf, UserError } from '@kestrel/runtime'
 import { tryFrames } from './canary.js'
 import { Signal, type WorkerReply, type WorkerRequest, type WorkerStart } from './protocol.js'
+import { nameThread } from './scheduler.js'
 import { StudentSession } from './student-session.js'
 import {
   canRestorePriority,
@@ -16,6 +17,7 @@ import {
 // students has one of its own. In standby it answers messages, one at a time, in order; active, it sleeps until a frame comes.
 
 const port = parentPort!
+nameThread('kestrel-student')
 const start = workerData as WorkerStart
 const student = loadStudent(start.bytes, { source: start.source, classes: start.classes })
 const { width, height } = student.input

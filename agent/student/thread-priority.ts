@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
-import { endIdle, setIdle } from './scheduler.js'
+import { setFlagsFromString } from 'node:v8'
+import { endIdle, keepPriorityToItself, setIdle } from './scheduler.js'
 
 // On Linux niceness and policy belong to a thread, not to a process, and new threads inherit them (setpriority(2), "C library/kernel
 // differences"); pid 0 is the calling thread. Elsewhere it would slow down the whole process, so nothing is done there.
@@ -31,6 +32,25 @@ export function idlePriority(): void {
   const returns = canRestorePriority()
   lowerPriority()
   if (returns) setIdle(0)
+}
+
+/**
+ * Puts the calling thread, and none that it starts, ahead of what else runs on the board: it has little to do, and an autopilot that
+ * waits for its heartbeats. Does nothing where the system does not permit it (`LimitNICE` of systemd), or where somebody gave the whole process
+ * another niceness than 0.
+ *
+ * @returns whether it is ahead now
+ */
+export function raisePriority(): boolean {
+  if (!perThread || usual !== 0 || !keepPriorityToItself()) return false
+  try {
+    setPriority(-STEPS)
+  } catch {
+    return false
+  }
+  // Or the thread that is ahead waits for helpers that are not, each time that V8 clears away young objects.
+  setFlagsFromString('--no-parallel-scavenge')
+  return true
 }
 
 /**

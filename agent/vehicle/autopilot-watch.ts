@@ -1,6 +1,5 @@
-import type { Neighbour, Sender } from '@kestrel/link/mavlink'
+import { kindOf, modeName, type Neighbour, type Sender } from '@kestrel/link/mavlink'
 import { common, minimal } from 'mavlink-mappings'
-import { kindOf, modeName } from './modes.js'
 
 const { MavAutopilot, MavComponent, MavModeFlag, MavType } = minimal
 

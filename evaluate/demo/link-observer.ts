@@ -16,7 +16,10 @@ const directions: Record<What, 'up' | 'down'> = {
   segment: 'up',
   'update-result': 'up',
   resync: 'up',
+  'command-result': 'up',
   update: 'down',
+  receipt: 'down',
+  command: 'down',
   control: 'down',
 }
 

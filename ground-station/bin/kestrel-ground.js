@@ -18,9 +18,22 @@ const program = new Command('kestrel-ground')
   .addCommand(pretrainCommand())
   .addCommand(judgeCommand())
 
+const reviewing = ['review', 'report', 'export']
 try {
+  // Looking at flights needs neither a broker nor a teacher.
+  if (
+    process.argv[2] === undefined ||
+    reviewing.includes(process.argv[2]) ||
+    /^(-h|--help|help)$/.test(process.argv[2])
+  ) {
+    const review = await import('@kestrel/ground-station/review')
+    program
+      .addCommand(review.reviewCommand())
+      .addCommand(review.reportCommand())
+      .addCommand(review.exportCommand())
+  }
   // The evaluation brings charts and optical flow along; the others do without.
-  if (!['start', 'config', 'pretrain', 'judge'].includes(process.argv[2])) {
+  if (!['start', 'config', 'pretrain', 'judge', ...reviewing].includes(process.argv[2])) {
     const { evaluateCommand } = await import('@kestrel/evaluate')
     program.addCommand(evaluateCommand())
   }

@@ -36,7 +36,7 @@ export function pretrainCommand(): Command {
     )
     .option('--resume', 'go on from FILE.checkpoint, where there is one')
     .option('--minutes <n>', 'stop training after so many minutes', positive, 0)
-    .option('--threads <n>', 'that compute; 0: all cores', Number, 0)
+    .option('--threads <n>', 'that compute; 0: one for each physical core', Number, 0)
     .addHelpText('after', () => `${examples}${describeConfig(recipeSchema)}`)
     .action(run)
 }

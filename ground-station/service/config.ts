@@ -32,7 +32,9 @@ export const groundConfigSchema = z.strictObject({
         .enum(['cpu', 'cuda', 'webgpu'])
         .default('cpu')
         .describe('where the onnx engine computes them'),
-      threads: threads.default(0).describe('CPU threads of training and teacher; 0: all cores'),
+      threads: threads
+        .default(0)
+        .describe('CPU threads of training and teacher; 0: one for each physical core'),
       microBatch: z
         .number()
         .int()
@@ -45,6 +47,43 @@ export const groundConfigSchema = z.strictObject({
     .describe('the training engine'),
   ams: sessionOptionsSchema.prefault({}).describe('adaptive model streaming, the same for every drone'),
   uplinkKbps: z.number().positive().max(100_000).default(200).describe('uplink budget of one drone, kbit/s'),
+  scores: z
+    .strictObject({
+      framesPerSegment: z
+        .number()
+        .int()
+        .min(0)
+        .max(100)
+        .default(3)
+        .describe('frames of each segment that are labelled with the flown and the shipped weights; 0: none'),
+      windowS: z
+        .number()
+        .positive()
+        .max(3600)
+        .default(60)
+        .describe('seconds of flight over which the live mIoU is taken'),
+    })
+    .prefault({})
+    .describe('how well the drone labels, live, against the teacher'),
+  dashboard: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('serve the dashboard'),
+      host: z.string().default('127.0.0.1').describe('address; with 127.0.0.1 only this machine sees it'),
+      port: z
+        .number()
+        .int()
+        .min(0)
+        .max(65_535)
+        .default(8080)
+        .describe('TCP port; 0 takes any free one; a port that is taken is said, and the rest goes on'),
+      tiles: z
+        .string()
+        .regex(/^https?:\/\/[^/]+\/.*\{z\}/, 'expected a URL such as https://tiles.example/{z}/{x}/{y}.png')
+        .optional()
+        .describe('URL of map tiles; without it the map draws a grid of its own and needs no network'),
+    })
+    .prefault({})
+    .describe('the page to watch and steer flights with, in a browser'),
   log: z
     .strictObject({
       level: z

@@ -1,4 +1,4 @@
-import type { Job } from './learner.js'
+import type { Job, SegmentJob } from './learner.js'
 
 /** Segments that wait for the learner; the oldest is dropped beyond. A segment is T_update of video, and they are trained on together. */
 const MAX_SEGMENTS = 8
@@ -12,8 +12,9 @@ export class Drone {
   /** Why it cannot be taught here, in a sentence. */
   refusal: string | undefined
   online = false
-  /** Segments that were dropped because the learner was busy. */
+  /** Segments that were dropped because the learner was busy, and those that it could not use. */
   segmentsDropped = 0
+  segmentsRefused = 0
   /** Labelled frames that no phase has seen. */
   newFrames = 0
   /** Earliest start of the next phase, ms of the ground's clock. */
@@ -25,7 +26,9 @@ export class Drone {
   /** Its status came, and fits. What comes before waits: after an outage, segments may overtake the status. */
   #accepted = false
   #messages: Job[] = []
-  #segments: Job[] = []
+  #segments: SegmentJob[] = []
+  /** Message ids (hex) of the segments that wait or are worked on. */
+  readonly #unfinished = new Set<string>()
 
   constructor(name: string) {
     this.name = name
@@ -42,20 +45,33 @@ export class Drone {
     this.refusal = why
     this.#messages = []
     this.#segments = []
+    this.#unfinished.clear()
     this.newFrames = 0
   }
 
-  /** @returns whether an older segment had to go */
-  add(job: Job): boolean {
+  /** @returns an older segment that had to go */
+  add(job: Job): SegmentJob | undefined {
     if (job.kind !== 'segment') {
       this.#messages = [...this.#messages, job].slice(-MAX_MESSAGES)
-      return false
+      return undefined
     }
+    this.#unfinished.add(hex(job.id))
     this.#segments.push(job)
-    if (this.#segments.length <= MAX_SEGMENTS) return false
-    this.#segments.shift()
+    if (this.#segments.length <= MAX_SEGMENTS) return undefined
+    const dropped = this.#segments.shift()!
     this.segmentsDropped++
-    return true
+    this.finish(dropped.id)
+    return dropped
+  }
+
+  /** A segment has been labelled, or let go. */
+  finish(id: Uint8Array): void {
+    this.#unfinished.delete(hex(id))
+  }
+
+  /** Whether a segment of this message id waits or is worked on. */
+  isUnfinished(id: Uint8Array): boolean {
+    return this.#unfinished.has(hex(id))
   }
 
   /**
@@ -93,4 +109,8 @@ export function nextJob(
     if (job !== undefined) return { job, turn: (index + 1) % drones.length }
   }
   return undefined
+}
+
+function hex(id: Uint8Array): string {
+  return Buffer.from(id).toString('hex')
 }

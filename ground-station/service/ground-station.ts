@@ -19,13 +19,15 @@ import type { OutgoingUpdate } from '../session/chain.js'
 import { updateParts } from '../session/parts.js'
 import { Drone, nextJob } from './drone.js'
 import type { Job, JobResult, Learner, StudentIdentity } from './learner.js'
+import type { GroundEvent, GroundObserver } from './observer.js'
+import { observers } from './observers.js'
 import { phaseLine } from './phase-line.js'
 
 /** Each has a session with its own memory; names come from outside, so there must be a bound. */
 const MAX_DRONES = 32
 
 /** What is listened to. Not the whole tree: the ground's own updates would come back. */
-const heard: What[] = ['status', 'segment', 'update-result', 'resync']
+const heard: What[] = ['status', 'telemetry', 'segment', 'update-result', 'resync', 'command-result']
 
 /**
  * The ground side of the link: hands what the drones send to the learner, one job at a time and the drones in turn, and
@@ -37,6 +39,7 @@ export class GroundStation {
   readonly #clock: Clock
   readonly #log: Log
   readonly #uplinkKbps: number
+  readonly #tell: Required<GroundObserver>
   readonly #drones = new Map<string, Drone>()
   readonly #repeats = new Deduplicator(4096)
   readonly #stopping = new AbortController()
@@ -50,6 +53,8 @@ export class GroundStation {
     learner: Learner
     clock: Clock
     uplinkKbps: number
+    /** Who looks on: the dashboard, the flight log. */
+    observers?: readonly GroundObserver[]
     log: Log
   }) {
     this.#connection = options.connection
@@ -57,6 +62,7 @@ export class GroundStation {
     this.#clock = options.clock
     this.#uplinkKbps = options.uplinkKbps
     this.#log = options.log
+    this.#tell = observers(options.observers ?? [], options.log)
   }
 
   /** Begins to listen. Does not wait for the broker: that may be away. */
@@ -107,9 +113,14 @@ export class GroundStation {
       this.#log.warn(`A ${envelope.payload.case} message came to ${name}: left aside`)
       return
     }
-    if (this.#repeats.isRepeat(envelope.id)) return
+    if (this.#repeats.isRepeat(envelope.id)) {
+      this.#answerRepeat(address.drone, envelope)
+      return
+    }
     const drone = this.#drone(address.drone)
-    if (drone !== undefined) this.#handle(drone, envelope.payload, bytes)
+    if (drone === undefined) return
+    this.#crossed(drone, 'up', address.what, bytes)
+    this.#handle(drone, envelope, bytes)
     this.#wake.abort()
   }
 
@@ -129,10 +140,22 @@ export class GroundStation {
     return drone
   }
 
-  #handle(drone: Drone, payload: FullEnvelope['payload'], bytes: Uint8Array): void {
+  /** A segment that was done with comes again where the receipt was lost. */
+  #answerRepeat(name: string, { id, payload }: FullEnvelope): void {
+    const drone = this.#drones.get(name)
+    if (payload.case !== 'segment' || drone === undefined || drone.isUnfinished(id)) return
+    if (drone.refusal === undefined) this.#sendReceipt(name, id)
+  }
+
+  #handle(drone: Drone, { id, payload }: FullEnvelope, bytes: Uint8Array): void {
     const { name } = drone
     if (payload.case === 'status') {
       this.#handleStatus(drone, payload.value)
+      this.#tell.status(name, payload.value, drone.refusal)
+      return
+    }
+    if (payload.case === 'telemetry') {
+      this.#tell.telemetry(name, payload.value)
       return
     }
     if (drone.refusal !== undefined) {
@@ -140,7 +163,9 @@ export class GroundStation {
       return
     }
     if (payload.case === 'segment') {
-      if (drone.add({ kind: 'segment', drone: name, message: bytes }) && drone.segmentsDropped % 10 === 1) {
+      const dropped = drone.add({ kind: 'segment', drone: name, message: bytes, id })
+      if (dropped !== undefined) this.#sendReceipt(name, dropped.id)
+      if (dropped !== undefined && drone.segmentsDropped % 10 === 1) {
         this.#log.warn(
           `${name}: training is too slow for its frames: ${drone.segmentsDropped} segments dropped so far`,
         )
@@ -149,6 +174,7 @@ export class GroundStation {
       this.#logAnswer(drone, payload.value)
       const { version, applied, reason, modelVersion, modelDigest: digest, rolledBack } = payload.value
       const answer = { version, applied, reason, modelVersion, digest, rolledBack }
+      this.#tell.updateResult(name, payload.value)
       drone.add({ kind: 'answer', drone: name, answer })
     } else if (payload.case === 'resync') {
       const { modelVersion: version, modelDigest: digest, reason } = payload.value
@@ -160,13 +186,19 @@ export class GroundStation {
   #handleStatus(drone: Drone, status: Status): void {
     const { name } = drone
     if (!status.online) {
-      if (drone.online) this.#log.info(`${name} is gone; its training state is kept`)
+      if (drone.online) {
+        this.#log.info(`${name} is gone; its training state is kept`)
+        this.#event(drone, 'offline', 'Gone; its training state is kept', 'warning')
+      }
       drone.online = false
       return
     }
     const refusal = mismatch(status, this.#learner.student)
     if (refusal !== undefined) {
-      if (drone.refusal !== refusal) this.#log.error(`${name} is left aside: ${refusal}`)
+      if (drone.refusal !== refusal) {
+        this.#log.error(`${name} is left aside: ${refusal}`)
+        this.#event(drone, 'refused', `Left aside: ${refusal}`, 'error')
+      }
       drone.refuse(refusal)
       return
     }
@@ -174,20 +206,43 @@ export class GroundStation {
       this.#log.info(
         `${name} is here: ${status.student}, version ${status.modelVersion}, software ${status.software}`,
       )
+      this.#event(drone, 'online', `Here, and flies version ${status.modelVersion}`)
     }
     drone.accept()
-    drone.online = true
     // What it was told may be lost with a broker that restarted.
-    drone.control = ''
+    const repeat = status.repeat && drone.online
+    if (!repeat) drone.control = ''
+    drone.online = true
     const { modelVersion: version, modelDigest: digest, rolledBack } = status
-    const report = { version, digest, rolledBack }
+    const report = { version, digest, rolledBack, repeat }
     drone.add({ kind: 'report', drone: name, report })
   }
 
-  #logAnswer({ name }: Drone, { version, applied, reason, detail, applyMs }: UpdateResult): void {
-    if (applied) this.#log.info(`${name} flies version ${version} (swapped in ${applyMs.toFixed(0)} ms)`)
-    else if (reason === 'not-newer') this.#log.debug(`${name} had update ${version} already`)
-    else this.#log.warn(`${name} refused update ${version}: ${reason}${detail === '' ? '' : `, ${detail}`}`)
+  #logAnswer(drone: Drone, { version, applied, reason, detail, applyMs }: UpdateResult): void {
+    const { name } = drone
+    if (applied) {
+      const swapped = `swapped in ${applyMs.toFixed(0)} ms`
+      this.#log.info(`${name} flies version ${version} (${swapped})`)
+      this.#event(drone, 'update-applied', `Version ${version} flies (${swapped})`)
+    } else if (reason === 'not-newer') this.#log.debug(`${name} had update ${version} already`)
+    else {
+      const why = `${reason}${detail === '' ? '' : `, ${detail}`}`
+      this.#log.warn(`${name} refused update ${version}: ${why}`)
+      this.#event(drone, 'update-refused', `Update ${version} was refused: ${why}`, 'warning')
+    }
+  }
+
+  #event(
+    { name }: Drone,
+    type: GroundEvent['type'],
+    text: string,
+    severity: GroundEvent['severity'] = 'info',
+  ): void {
+    this.#tell.event(name, { timeMs: this.#clock.nowMs(), type, severity, text })
+  }
+
+  #crossed({ name }: { name: string }, direction: 'up' | 'down', what: What, bytes: Uint8Array): void {
+    this.#tell.message(name, { timeMs: this.#clock.nowMs(), direction, what, bytes })
   }
 
   async #work(): Promise<void> {
@@ -217,14 +272,20 @@ export class GroundStation {
       if (this.#stopping.signal.aborted) return
       this.#logFailure(drone, job, error)
       if (job.kind === 'phase') drone.newFrames = 0
+      if (job.kind === 'segment') {
+        drone.segmentsRefused++
+        this.#finish(drone, job.id)
+      }
       return
     }
     drone.newFrames = result.newFrames
+    if (job.kind === 'segment') this.#finish(drone, job.id)
     if (job.kind === 'phase') {
       drone.phaseDueMs = startMs + result.updatePeriodS * 1000
       this.#sayWhetherBehind(drone, this.#clock.nowMs() - startMs, result.updatePeriodS)
     }
-    if (result.phase !== undefined) this.#log.info(`${drone.name}: ${phaseLine(result.phase, result.update)}`)
+    if (result.phase !== undefined) this.#tellPhase(drone, result.phase, result.update)
+    if (result.view !== undefined) this.#tell.view(drone.name, result.view)
     if (result.update !== undefined) {
       if (job.kind !== 'phase')
         this.#log.info(`${drone.name}: sending update ${result.update.version} (catch-up)`)
@@ -233,7 +294,33 @@ export class GroundStation {
     this.#sendControl(drone, result)
   }
 
-  #logFailure({ name }: Drone, { kind }: Job, error: unknown): void {
+  #finish(drone: Drone, id: Uint8Array): void {
+    drone.finish(id)
+    this.#sendReceipt(drone.name, id)
+  }
+
+  #sendReceipt(drone: string, segment: Uint8Array): void {
+    this.#publish(drone, 'receipt', { case: 'receipt', value: { segment } })
+  }
+
+  #tellPhase(
+    { name }: Drone,
+    phase: NonNullable<JobResult['phase']>,
+    update: OutgoingUpdate | undefined,
+  ): void {
+    this.#log.info(`${name}: ${phaseLine(phase, update)}`)
+    const sent = update && {
+      version: update.version,
+      baseVersion: update.baseVersion,
+      weights: update.count,
+      bytes: update.bytes.length,
+    }
+    this.#tell.phase(name, { ...phase, timeMs: this.#clock.nowMs(), ...(sent && { update: sent }) })
+  }
+
+  #logFailure(drone: Drone, { kind }: Job, error: unknown): void {
+    const { name } = drone
+    this.#event(drone, 'failure', `A ${kind} came to nothing: ${messageOf(error)}`, 'error')
     const expected = error instanceof UserError
     const stack = expected || !(error instanceof Error) ? undefined : { stack: error.stack }
     this.#log.error(`${name}: a ${kind} came to nothing: ${messageOf(error)}`, stack)
@@ -267,12 +354,12 @@ export class GroundStation {
 
   #publish(drone: string, what: What, payload: PayloadInit): void {
     const { qos, retain } = delivery[what]
-    this.#connection
-      .publish(topic(drone, what), encodeEnvelope(payload, { clock: this.#clock }), { qos, retain })
-      .catch(error => {
-        if (!this.#stopping.signal.aborted)
-          this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
-      })
+    const bytes = encodeEnvelope(payload, { clock: this.#clock })
+    this.#crossed({ name: drone }, 'down', what, bytes)
+    this.#connection.publish(topic(drone, what), bytes, { qos, retain }).catch(error => {
+      if (!this.#stopping.signal.aborted)
+        this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
+    })
   }
 }
 

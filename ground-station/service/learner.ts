@@ -1,16 +1,24 @@
 import type { ModelReport, OutgoingUpdate } from '../session/chain.js'
 import type { PhaseReport, UpdateAnswer } from '../session/report.js'
+import type { LiveView } from './live-view.js'
 
 /** What the learner is asked to do for a drone; one job at a time. */
 export type Job =
   /** A drone that was accepted says what it flies (status, resync). The first one opens its session. */
   | { kind: 'report'; drone: string; report: ModelReport }
   | { kind: 'answer'; drone: string; answer: UpdateAnswer }
-  /** `message`: the whole envelope as it crossed the link. */
-  | { kind: 'segment'; drone: string; message: Uint8Array }
+  /** `message`: the whole envelope as it crossed the link; `id`: its own. */
+  | SegmentJob
   | { kind: 'phase'; drone: string }
   /** Somebody wants the drone to fly the version before again. */
   | { kind: 'reject'; drone: string }
+
+export interface SegmentJob {
+  kind: 'segment'
+  drone: string
+  message: Uint8Array
+  id: Uint8Array
+}
 
 /** What came of a job. */
 export interface JobResult {
@@ -20,6 +28,8 @@ export interface JobResult {
   phase?: Omit<PhaseReport, 'update'>
   /** Frames that a segment brought. */
   frames?: number
+  /** How what flies labels them. */
+  view?: LiveView
   /** Labelled frames that no phase has seen yet. */
   newFrames: number
   /** r, frames/s, and T_update, s. */

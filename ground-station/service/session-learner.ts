@@ -3,6 +3,7 @@ import { decodeEnvelope } from '@kestrel/link'
 import { readStudentFile, type Student } from '@kestrel/models'
 import { type Log, messageOf, RealClock, UserError } from '@kestrel/runtime'
 import { GroundSession } from '../session/ground-session.js'
+import type { SeenFrame } from '../session/intake.js'
 import { loadState, type SessionState, saveState } from '../session/state.js'
 import { openTeacher } from '../teacher/open.js'
 import type { Teacher } from '../teacher/teacher.js'
@@ -10,6 +11,7 @@ import { createEngine } from '../training/create-engine.js'
 import type { TrainingEngine } from '../training/engine.js'
 import type { GroundConfig } from './config.js'
 import type { Job, JobResult, Learner } from './learner.js'
+import { type LiveView, LiveViewer } from './live-view.js'
 
 /** The learner itself. It computes on the thread that calls it: see learner-thread.ts. */
 export class SessionLearner implements Learner {
@@ -21,6 +23,7 @@ export class SessionLearner implements Learner {
   readonly #clock = new RealClock()
   readonly #shouldStop: () => boolean
   readonly #sessions = new Map<string, GroundSession>()
+  readonly #viewers = new Map<string, LiveViewer>()
 
   private constructor(options: {
     config: GroundConfig
@@ -73,8 +76,8 @@ export class SessionLearner implements Learner {
       case 'segment': {
         const { payload } = decodeEnvelope(job.message)
         if (payload.case !== 'segment') throw new Error(`A ${payload.case} message came as a segment`)
-        const { frames } = await session.addSegment(payload.value)
-        return this.#result(session, { frames })
+        const { frames, seen } = await session.addSegment(payload.value)
+        return this.#result(session, { frames, view: await this.#look(job.drone, session, seen) })
       }
       case 'phase': {
         const { update, ...phase } = await session.runPhase({ shouldStop: this.#shouldStop })
@@ -87,8 +90,30 @@ export class SessionLearner implements Learner {
   async close(): Promise<void> {
     for (const [drone, session] of this.#sessions) this.#save(drone, session)
     this.#sessions.clear()
+    for (const viewer of this.#viewers.values()) await viewer.release()
+    this.#viewers.clear()
     await this.#teacher.release()
     await this.#engine.dispose()
+  }
+
+  /** Never fails: a flight goes on where nobody can look at it. */
+  async #look(
+    drone: string,
+    session: GroundSession,
+    seen: readonly SeenFrame[],
+  ): Promise<LiveView | undefined> {
+    let viewer = this.#viewers.get(drone)
+    if (viewer === undefined) {
+      const { scores, training } = this.#config
+      viewer = new LiveViewer({ student: this.student, threads: training.threads, ...scores })
+      this.#viewers.set(drone, viewer)
+    }
+    try {
+      return await viewer.look(seen, session.flown)
+    } catch (error) {
+      this.#log.warn(`${drone}: its frames cannot be looked at: ${messageOf(error)}`)
+      return undefined
+    }
   }
 
   #result(session: GroundSession, result: Partial<JobResult>): JobResult {

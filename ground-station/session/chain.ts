@@ -23,6 +23,8 @@ export interface ModelReport {
   digest: Uint8Array
   /** Digests of weights that it rolled back and will not take again. */
   rolledBack?: readonly Uint8Array[]
+  /** It only says so again: what is on its way to it is no more overdue than before. */
+  repeat?: boolean
 }
 
 /** An update on its way to the drone. */

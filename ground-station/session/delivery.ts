@@ -154,7 +154,7 @@ export class Delivery {
 
   /** See `GroundSession.reconcile`. */
   reconcile(report: ModelReport): OutgoingUpdate | undefined {
-    return this.#observe(report, true)
+    return this.#observe(report, report.repeat !== true)
   }
 
   /** Writes an update that brings the drone to weights which were good before; none where it has them. */

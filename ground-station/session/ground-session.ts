@@ -9,7 +9,7 @@ import { selectCoordinates } from './coordinates.js'
 import { Delivery } from './delivery.js'
 import { holdOutCount, judge } from './gate.js'
 import type { SessionInit } from './init.js'
-import { SegmentIntake } from './intake.js'
+import { SegmentIntake, type SegmentIntakeResult } from './intake.js'
 import { type SessionOptions, sessionOptions } from './options.js'
 import { type PhaseResult, trainPhase } from './phase.js'
 import { ReplayBuffer } from './replay-buffer.js'
@@ -99,10 +99,9 @@ export class GroundSession {
   /**
    * Decodes a segment, labels its frames and adds them to the replay buffer.
    *
-   * @returns frames that were labelled, and φ over the segment where it had frames to compare
    * @throws UserError where the teacher has no answer; MessageRefused where the clip cannot be decoded
    */
-  addSegment(segment: Segment): Promise<{ frames: number; phi?: number }> {
+  addSegment(segment: Segment): Promise<SegmentIntakeResult> {
     return this.#intake.add(segment)
   }
 

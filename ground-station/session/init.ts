@@ -17,7 +17,7 @@ export interface SessionInit {
   start?: { version: number; parameters: Float32Array }
   /** Of an earlier process; one that belongs to another student is left aside with a log line. */
   state?: SessionState
-  /** For running the student on the hold-out; 0 leaves it to ONNX Runtime (all cores). */
+  /** For running the student on the hold-out; 0 leaves it to ONNX Runtime (one for each physical core). */
   threads?: number
   log: Log
 }

@@ -1,5 +1,5 @@
 import { decodeSegment, Scaler, type Segment, VideoCodec } from '@kestrel/link'
-import { ConfusionMatrix, type LabelMap, type Student, toPlanar } from '@kestrel/models'
+import { ConfusionMatrix, type LabelMap, type RgbImage, type Student, toPlanar } from '@kestrel/models'
 import { type Log, UserError } from '@kestrel/runtime'
 import type { Teacher } from '../teacher/teacher.js'
 import { labelFrame } from './labeller.js'
@@ -11,6 +11,31 @@ const codecs = {
   [VideoCodec.AV1]: 'av1',
 } as const
 
+/** Frames further apart than this are no neighbours, ms: ASR samples one frame in 10 s at least. */
+const NEIGHBOURS_MS = 60_000
+
+/** A frame of a segment, and what the teacher says about it. */
+export interface SeenFrame {
+  /** When it was taken, ms of the drone's clock (Unix time). */
+  captureMs: number
+  sourceIndex: number
+  /** As it came. */
+  image: RgbImage
+  /** [3,H,W] at the student's size. */
+  planar: Uint8Array
+  labels: LabelMap
+}
+
+/** What a segment brought. */
+export interface SegmentIntakeResult {
+  /** Frames that were labelled. */
+  frames: number
+  /** φ over the segment where it had frames to compare. */
+  phi?: number
+  /** The frames that have a label, oldest first. */
+  seen: SeenFrame[]
+}
+
 /**
  * What happens to a segment on arrival: decode, label, add to the replay buffer; and the agreement φ between the labels of
  * consecutive frames, for ASR.
@@ -21,7 +46,7 @@ export class SegmentIntake {
   readonly #buffer: ReplayBuffer
   readonly #log: Log
   readonly #scaler = new Scaler()
-  #last: LabelMap | undefined
+  #last: { timeMs: number; labels: LabelMap } | undefined
   #newFrames = 0
   #phis: number[] = []
   #saidUnlabelled = false
@@ -48,7 +73,7 @@ export class SegmentIntake {
   }
 
   /** See `GroundSession.addSegment`. */
-  async add(segment: Segment): Promise<{ frames: number; phi?: number }> {
+  async add(segment: Segment): Promise<SegmentIntakeResult> {
     const codec = codecs[segment.codec as keyof typeof codecs]
     if (codec === undefined) {
       throw new UserError(
@@ -58,26 +83,34 @@ export class SegmentIntake {
     const { width, height, frames, video } = segment
     const images = await decodeSegment(video, { codec, width, height, frames: frames.length })
     const phis: number[] = []
-    let added = 0
+    const seen: SeenFrame[] = []
     for (const [i, image] of images.entries()) {
       const timeMs = Number(frames[i].captureUs) / 1000
       const reference = { sourceIndex: Number(frames[i].sourceIndex), captureMs: timeMs }
       const labels = await labelFrame(this.#teacher, this.#student, image, reference)
-      const phi = this.#last === undefined ? undefined : agreement(this.#last, labels, this.#student)
+      const phi = this.#agreement(timeMs, labels)
       if (phi !== undefined) phis.push(phi)
-      this.#last = labels
+      this.#last = { timeMs, labels }
       if (!isLabelled(labels)) {
         this.#sayUnlabelled(reference.sourceIndex)
         continue
       }
       const { width: w, height: h } = this.#student.input
-      this.#buffer.add({ timeMs, image: toPlanar(this.#scaler.scale(image, w, h)), labels })
-      added++
+      const planar = toPlanar(this.#scaler.scale(image, w, h))
+      if (!this.#buffer.add({ timeMs, image: planar, labels })) continue
+      seen.push({ ...reference, image, planar, labels })
       this.#newFrames++
     }
     this.#phis.push(...phis)
     const phi = mean(phis)
-    return { frames: added, ...(phi === undefined ? {} : { phi }) }
+    return { frames: seen.length, ...(phi === undefined ? {} : { phi }), seen }
+  }
+
+  /** φ between this frame and the one before: not where another came in between, or came later, as after an outage. */
+  #agreement(timeMs: number, labels: LabelMap): number | undefined {
+    const last = this.#last
+    if (last === undefined || timeMs <= last.timeMs || timeMs > last.timeMs + NEIGHBOURS_MS) return undefined
+    return agreement(last.labels, labels, this.#student)
   }
 
   #sayUnlabelled(sourceIndex: number): void {

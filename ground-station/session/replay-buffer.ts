@@ -25,6 +25,8 @@ export class ReplayBuffer {
   /** Pixels by label, [256], of each frame. */
   readonly #counts = new WeakMap<LabelledFrame, Uint32Array>()
   #bytes = 0
+  /** Frames in a row that were too old and yet from one to the next newer, ms of the drone's clock: the first and the last of them. */
+  #stale: { firstMs: number; lastMs: number } | undefined
 
   /** @param options.horizonMs T_horizon */
   constructor(options: { horizonMs: number; maxFrames?: number; maxBytes?: number }) {
@@ -48,20 +50,22 @@ export class ReplayBuffer {
   }
 
   /**
-   * Adds a frame in the order of its time and forgets what is older than T_horizon before the newest. A frame from more
-   * than T_horizon before the newest says that the drone's clock was set back (a companion computer that restarts
-   * without a network): the frames of that other time are forgotten, so that they cannot stay for ever.
+   * Adds a frame in the order of its time and forgets what is older than T_horizon before the newest. After an outage frames come newest
+   * first: what is too old on arrival is left out, and so is a frame that is there already.
    *
-   * @returns how many frames were forgotten
+   * Where frames are too old and get newer all the same, for a quarter of T_horizon, the drone's clock was set back (a companion computer
+   * that restarts without a network): the frames of that other time are forgotten, so that they cannot stay for ever.
+   *
+   * @returns whether the frame was taken
    */
-  add(frame: LabelledFrame): number {
-    const before = this.#frames.length
-    const newest = this.#frames.at(-1)
-    if (newest !== undefined && frame.timeMs < newest.timeMs - this.#horizonMs) this.clear()
+  add(frame: LabelledFrame): boolean {
+    if (this.#isStale(frame)) return false
     const size = this.#frames[0]?.labels
     const labels = size === undefined ? frame.labels : resizeLabels(frame.labels, size.width, size.height)
     let at = this.#frames.length
     while (at > 0 && this.#frames[at - 1].timeMs > frame.timeMs) at--
+    const twin = this.#frames[at - 1]
+    if (twin?.timeMs === frame.timeMs && Buffer.compare(twin.image, frame.image) === 0) return false
     const kept = { ...frame, labels }
     this.#frames.splice(at, 0, kept)
     this.#counts.set(kept, countPixels(labels.data))
@@ -76,12 +80,26 @@ export class ReplayBuffer {
       const { image, labels: old } = this.#frames.shift()!
       this.#bytes -= image.length + old.data.length
     }
-    return before + 1 - this.#frames.length
+    return this.#frames[0].timeMs <= frame.timeMs
+  }
+
+  #isStale({ timeMs }: LabelledFrame): boolean {
+    const newest = this.#frames.at(-1)
+    if (newest === undefined || timeMs >= newest.timeMs - this.#horizonMs) {
+      this.#stale = undefined
+      return false
+    }
+    const firstMs = this.#stale !== undefined && timeMs > this.#stale.lastMs ? this.#stale.firstMs : timeMs
+    this.#stale = { firstMs, lastMs: timeMs }
+    if (timeMs - firstMs < this.#horizonMs / 4) return true
+    this.clear()
+    return false
   }
 
   clear(): void {
     this.#frames = []
     this.#bytes = 0
+    this.#stale = undefined
   }
 
   /** Pixels by label, [256], of all frames but the newest `exclude`. */

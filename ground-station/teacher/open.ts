@@ -9,7 +9,7 @@ import type { Teacher } from './teacher.js'
  * @param spec `labels:DIR`, a folder of label PNGs with a classes.json, `labels:sim:SCENARIO`, the exact labels of a
  *   simulated flight, or FILE.onnx with FILE.json beside it; a model that `pretrain` wrote says all itself
  * @param options.studentClasses names of the student's classes; the teacher's labels are mapped to them by name
- * @param options.threads that an ONNX teacher computes with; 0 leaves it to ONNX Runtime (all cores)
+ * @param options.threads that an ONNX teacher computes with; 0 leaves it to ONNX Runtime (one for each physical core)
  * @throws UserError that names the file, what is wrong with it and what belongs there
  */
 export async function openTeacher(

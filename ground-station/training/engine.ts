@@ -52,7 +52,7 @@ export interface EngineOptions {
   engine?: 'onnx' | 'tfjs'
   /** Execution provider of the ONNX engine; 'cpu' takes its place, with one warning, where it is not to be had. */
   provider?: 'cpu' | 'cuda' | 'webgpu'
-  /** Threads that compute; 0 (the default) is all cores. */
+  /** Threads that compute; 0 (the default): one for each physical core. */
   threads?: number
   /**
    * Images that go through the graph at once. A batch is cut into micro-batches of this size, whose gradients add up to

@@ -1,6 +1,14 @@
 export { type Endpoint, endpointHelp, openEndpoint, parseEndpoint } from './endpoint.js'
 export { encode, FrameReader, message, messageId, type Received, type Sender } from './frames.js'
 export { Hub, type HubOptions, type Neighbour } from './hub.js'
+export {
+  type ArdupilotVehicle,
+  ardupilotVehicle,
+  type Firmware,
+  firmwareOf,
+  kindOf,
+  modeName,
+} from './modes.js'
 export { computerStatusFlags, OnboardComputerStatus } from './onboard-computer-status.js'
 export { Persistent, type PersistentOptions } from './persistent.js'
 export { Serial } from './serial.js'

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi4wIKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIAEIJCgdwYXlsb2FkIr4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDCKpAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZCKsAgoFQm9hcmQSDQoFbW9kZWwYASABKAkSCwoDY3B1GAIgASgCEg4KBm1lbW9yeRgDIAEoAhIaCg10ZW1wZXJhdHVyZV9jGAQgASgCSACIAQESFQoNdW5kZXJfdm9sdGFnZRgFIAEoCBIVCg1jcHVfdGhyb3R0bGVkGAYgASgIEhkKEXRoZXJtYWxfdGhyb3R0bGVkGAcgASgIEhEKCWRpc2tfZnVsbBgIIAEoCBIXCg9kaXNrX2ZyZWVfYnl0ZXMYCSABKAQSEwoLc3RhdGVfYnl0ZXMYCiABKAQSEQoJbGltaXRfZnBzGAsgASgCEhQKDGxpbWl0X3JlYXNvbhgMIAEoCRIWCg5mcmFtZXNfc2tpcHBlZBgNIAEoBEIQCg5fdGVtcGVyYXR1cmVfYyKjAgoEUG9zZRIUCgxsYXRpdHVkZV9kZWcYASABKAESFQoNbG9uZ2l0dWRlX2RlZxgCIAEoARISCgphbHRpdHVkZV9tGAMgASgCEhAKCGhlaWdodF9tGAQgASgCEhUKCHJvbGxfcmFkGAUgASgCSACIAQESFgoJcGl0Y2hfcmFkGAYgASgCSAGIAQESFAoHeWF3X3JhZBgHIAEoAkgCiAEBEhEKCW5vcnRoX21wcxgIIAEoAhIQCghlYXN0X21wcxgJIAEoAhIQCghkb3duX21wcxgKIAEoAhIRCglzcGVlZF9tcHMYCyABKAISEgoKcG9zaXRpb25lZBgMIAEoCEILCglfcm9sbF9yYWRCDAoKX3BpdGNoX3JhZEIKCghfeWF3X3JhZCKXAwoHVmVoaWNsZRIRCgljb25uZWN0ZWQYASABKAgSEQoJc3lzdGVtX2lkGAIgASgNEgwKBGtpbmQYAyABKAkSDQoFYXJtZWQYBCABKAgSDAoEbW9kZRgFIAEoCRIUCgxsYW5kZWRfc3RhdGUYBiABKA0SHgoEcG9zZRgHIAEoCzIQLmtlc3RyZWwudjEuUG9zZRIWCgliYXR0ZXJ5X3YYCCABKAJIAIgBARIWCgliYXR0ZXJ5X2EYCSABKAJIAYgBARIcCg9iYXR0ZXJ5X3BlcmNlbnQYCiABKAJIAogBARIPCgdncHNfZml4GAsgASgNEhIKCnNhdGVsbGl0ZXMYDCABKA0SGQoMYWlyc3BlZWRfbXBzGA0gASgCSAOIAQESDwoHcmVmdXNlZBgOIAEoBBIOCgZmcmFtZXMYDyABKAQSFQoNZnJhbWVzX3RhZ2dlZBgQIAEoBEIMCgpfYmF0dGVyeV92QgwKCl9iYXR0ZXJ5X2FCEgoQX2JhdHRlcnlfcGVyY2VudEIPCg1fYWlyc3BlZWRfbXBzImoKDFNhbXBsZWRGcmFtZRIQCghmcmFtZV9pZBgBIAEoBBISCgpjYXB0dXJlX3VzGAIgASgDEhQKDHNvdXJjZV9pbmRleBgDIAEoBBIeCgRwb3NlGAogASgLMhAua2VzdHJlbC52MS5Qb3NlItMBCgdTZWdtZW50EhAKCHNlcXVlbmNlGAEgASgEEiUKBWNvZGVjGAIgASgOMhYua2VzdHJlbC52MS5WaWRlb0NvZGVjEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRIoCgZmcmFtZXMYBSADKAsyGC5rZXN0cmVsLnYxLlNhbXBsZWRGcmFtZRINCgV2aWRlbxgGIAEoDBIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhAKCGJlZ2luX3VzGAggASgDEg4KBmVuZF91cxgJIAEoAyJaCgZVcGRhdGUSFAoMYmFzZV92ZXJzaW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEcGFydBgDIAEoDRINCgVwYXJ0cxgEIAEoDRIMCgRkYXRhGAUgASgMIqQBCgxVcGRhdGVSZXN1bHQSDwoHdmVyc2lvbhgBIAEoDRIPCgdhcHBsaWVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIOCgZkZXRhaWwYBCABKAkSFQoNbW9kZWxfdmVyc2lvbhgFIAEoDRIUCgxtb2RlbF9kaWdlc3QYBiABKAwSEAoIYXBwbHlfbXMYByABKAISEwoLcm9sbGVkX2JhY2sYFCADKAwidAoHQ29udHJvbBIUCgxzYW1wbGluZ19mcHMYASABKAISFwoPdXBkYXRlX3BlcmlvZF9zGAIgASgCEhMKC3VwbGlua19rYnBzGAMgASgCEg4KBnBhdXNlZBgEIAEoCBIVCg1yZWplY3RfZGlnZXN0GAogASgMIkUKBlJlc3luYxIVCg1tb2RlbF92ZXJzaW9uGAEgASgNEhQKDG1vZGVsX2RpZ2VzdBgCIAEoDBIOCgZyZWFzb24YAyABKAkqagoKVmlkZW9Db2RlYxIbChdWSURFT19DT0RFQ19VTlNQRUNJRklFRBAAEhQKEFZJREVPX0NPREVDX0gyNjQQARIUChBWSURFT19DT0RFQ19IRVZDEAISEwoPVklERU9fQ09ERUNfQVYxEANiBnByb3RvMw");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi6AMKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIABImCgdyZWNlaXB0GCggASgLMhMua2VzdHJlbC52MS5SZWNlaXB0SAASJgoHY29tbWFuZBgRIAEoCzITLmtlc3RyZWwudjEuQ29tbWFuZEgAEjMKDmNvbW1hbmRfcmVzdWx0GBIgASgLMhkua2VzdHJlbC52MS5Db21tYW5kUmVzdWx0SABCCQoHcGF5bG9hZCLeAQoGU3RhdHVzEg4KBm9ubGluZRgBIAEoCBIQCghzb2Z0d2FyZRgCIAEoCRIPCgdzdHVkZW50GAMgASgJEg8KB2NsYXNzZXMYBCADKAkSFQoNbGF5b3V0X2RpZ2VzdBgFIAEoDBIXCg9wYXJhbWV0ZXJfY291bnQYBiABKA0SFQoNbW9kZWxfdmVyc2lvbhgHIAEoDRIUCgxtb2RlbF9kaWdlc3QYCCABKAwSEwoLcm9sbGVkX2JhY2sYFCADKAwSDgoGcmVwZWF0GCggASgIEg4KBmZsaWdodBgVIAEoCSLmAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZBIOCgZmbGlnaHQYKCABKAkSKwoIbGVhcm5pbmcYPCABKAsyGS5rZXN0cmVsLnYxLkxlYXJuaW5nU3RhdGUiUAoNTGVhcm5pbmdTdGF0ZRIOCgZwYXVzZWQYASABKAgSDwoHbWluX2ZwcxgCIAEoAhIPCgdtYXhfZnBzGAMgASgCEg0KBWhvbGRzGAQgAygJIqwCCgVCb2FyZBINCgVtb2RlbBgBIAEoCRILCgNjcHUYAiABKAISDgoGbWVtb3J5GAMgASgCEhoKDXRlbXBlcmF0dXJlX2MYBCABKAJIAIgBARIVCg11bmRlcl92b2x0YWdlGAUgASgIEhUKDWNwdV90aHJvdHRsZWQYBiABKAgSGQoRdGhlcm1hbF90aHJvdHRsZWQYByABKAgSEQoJZGlza19mdWxsGAggASgIEhcKD2Rpc2tfZnJlZV9ieXRlcxgJIAEoBBITCgtzdGF0ZV9ieXRlcxgKIAEoBBIRCglsaW1pdF9mcHMYCyABKAISFAoMbGltaXRfcmVhc29uGAwgASgJEhYKDmZyYW1lc19za2lwcGVkGA0gASgEQhAKDl90ZW1wZXJhdHVyZV9jIqMCCgRQb3NlEhQKDGxhdGl0dWRlX2RlZxgBIAEoARIVCg1sb25naXR1ZGVfZGVnGAIgASgBEhIKCmFsdGl0dWRlX20YAyABKAISEAoIaGVpZ2h0X20YBCABKAISFQoIcm9sbF9yYWQYBSABKAJIAIgBARIWCglwaXRjaF9yYWQYBiABKAJIAYgBARIUCgd5YXdfcmFkGAcgASgCSAKIAQESEQoJbm9ydGhfbXBzGAggASgCEhAKCGVhc3RfbXBzGAkgASgCEhAKCGRvd25fbXBzGAogASgCEhEKCXNwZWVkX21wcxgLIAEoAhISCgpwb3NpdGlvbmVkGAwgASgIQgsKCV9yb2xsX3JhZEIMCgpfcGl0Y2hfcmFkQgoKCF95YXdfcmFkIpcDCgdWZWhpY2xlEhEKCWNvbm5lY3RlZBgBIAEoCBIRCglzeXN0ZW1faWQYAiABKA0SDAoEa2luZBgDIAEoCRINCgVhcm1lZBgEIAEoCBIMCgRtb2RlGAUgASgJEhQKDGxhbmRlZF9zdGF0ZRgGIAEoDRIeCgRwb3NlGAcgASgLMhAua2VzdHJlbC52MS5Qb3NlEhYKCWJhdHRlcnlfdhgIIAEoAkgAiAEBEhYKCWJhdHRlcnlfYRgJIAEoAkgBiAEBEhwKD2JhdHRlcnlfcGVyY2VudBgKIAEoAkgCiAEBEg8KB2dwc19maXgYCyABKA0SEgoKc2F0ZWxsaXRlcxgMIAEoDRIZCgxhaXJzcGVlZF9tcHMYDSABKAJIA4gBARIPCgdyZWZ1c2VkGA4gASgEEg4KBmZyYW1lcxgPIAEoBBIVCg1mcmFtZXNfdGFnZ2VkGBAgASgEQgwKCl9iYXR0ZXJ5X3ZCDAoKX2JhdHRlcnlfYUISChBfYmF0dGVyeV9wZXJjZW50Qg8KDV9haXJzcGVlZF9tcHMiagoMU2FtcGxlZEZyYW1lEhAKCGZyYW1lX2lkGAEgASgEEhIKCmNhcHR1cmVfdXMYAiABKAMSFAoMc291cmNlX2luZGV4GAMgASgEEh4KBHBvc2UYCiABKAsyEC5rZXN0cmVsLnYxLlBvc2Ui0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwipAEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAhITCgtyb2xsZWRfYmFjaxgUIAMoDCJ0CgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIEhUKDXJlamVjdF9kaWdlc3QYCiABKAwiRQoGUmVzeW5jEhUKDW1vZGVsX3ZlcnNpb24YASABKA0SFAoMbW9kZWxfZGlnZXN0GAIgASgMEg4KBnJlYXNvbhgDIAEoCSIaCgdSZWNlaXB0Eg8KB3NlZ21lbnQYASABKAwixQEKB0NvbW1hbmQSCgoCaWQYASABKAwSEgoIbGVhcm5pbmcYCiABKAhIABIuCghzYW1wbGluZxgLIAEoCzIaLmtlc3RyZWwudjEuU2FtcGxpbmdMaW1pdHNIABIpCglyb2xsX2JhY2sYDCABKAsyFC5rZXN0cmVsLnYxLlJvbGxCYWNrSAASNQoPc2F2ZV9jaGVja3BvaW50GA0gASgLMhoua2VzdHJlbC52MS5TYXZlQ2hlY2twb2ludEgAQggKBmFjdGlvbiIyCg5TYW1wbGluZ0xpbWl0cxIPCgdtaW5fZnBzGAEgASgCEg8KB21heF9mcHMYAiABKAIiIAoIUm9sbEJhY2sSFAoMZnJvbV92ZXJzaW9uGAEgASgNIhAKDlNhdmVDaGVja3BvaW50In0KDUNvbW1hbmRSZXN1bHQSCgoCaWQYASABKAwSDAoEZG9uZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSFQoNbW9kZWxfdmVyc2lvbhgEIAEoDRIrCghsZWFybmluZxgFIAEoCzIZLmtlc3RyZWwudjEuTGVhcm5pbmdTdGF0ZSpqCgpWaWRlb0NvZGVjEhsKF1ZJREVPX0NPREVDX1VOU1BFQ0lGSUVEEAASFAoQVklERU9fQ09ERUNfSDI2NBABEhQKEFZJREVPX0NPREVDX0hFVkMQAhITCg9WSURFT19DT0RFQ19BVjEQA2IGcHJvdG8z");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -84,6 +84,24 @@ export type Envelope = Message<"kestrel.v1.Envelope"> & {
      */
     value: Resync;
     case: "resync";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.Receipt receipt = 40;
+     */
+    value: Receipt;
+    case: "receipt";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.Command command = 17;
+     */
+    value: Command;
+    case: "command";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.CommandResult command_result = 18;
+     */
+    value: CommandResult;
+    case: "commandResult";
   } | { case: undefined; value?: undefined };
 };
 
@@ -150,6 +168,20 @@ export type Status = Message<"kestrel.v1.Status"> & {
    * @generated from field: repeated bytes rolled_back = 20;
    */
   rolledBack: Uint8Array[];
+
+  /**
+   * Says again what was said before, in case that was lost: no sign that the drone has only just come.
+   *
+   * @generated from field: bool repeat = 40;
+   */
+  repeat: boolean;
+
+  /**
+   * Id of the flight that is logged on board; empty where none is. The ground logs under the same.
+   *
+   * @generated from field: string flight = 21;
+   */
+  flight: string;
 };
 
 /**
@@ -226,6 +258,18 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
    * @generated from field: kestrel.v1.Board board = 30;
    */
   board?: Board | undefined;
+
+  /**
+   * As in Status.
+   *
+   * @generated from field: string flight = 40;
+   */
+  flight: string;
+
+  /**
+   * @generated from field: kestrel.v1.LearningState learning = 60;
+   */
+  learning?: LearningState | undefined;
 };
 
 /**
@@ -234,6 +278,46 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
  */
 export const TelemetrySchema: GenMessage<Telemetry> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 2);
+
+/**
+ * What can be set about the learning on board, as it is.
+ *
+ * @generated from message kestrel.v1.LearningState
+ */
+export type LearningState = Message<"kestrel.v1.LearningState"> & {
+  /**
+   * By hand: no frame is sampled and no update is taken.
+   *
+   * @generated from field: bool paused = 1;
+   */
+  paused: boolean;
+
+  /**
+   * Frames/s between which the sampling rate stays whatever the ground asks for.
+   *
+   * @generated from field: float min_fps = 2;
+   */
+  minFps: number;
+
+  /**
+   * @generated from field: float max_fps = 3;
+   */
+  maxFps: number;
+
+  /**
+   * Why no frame is sampled at present, in words; empty where frames are.
+   *
+   * @generated from field: repeated string holds = 4;
+   */
+  holds: string[];
+};
+
+/**
+ * Describes the message kestrel.v1.LearningState.
+ * Use `create(LearningStateSchema)` to create a new message.
+ */
+export const LearningStateSchema: GenMessage<LearningState> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 3);
 
 /**
  * How the companion computer does.
@@ -324,7 +408,7 @@ export type Board = Message<"kestrel.v1.Board"> & {
  * Use `create(BoardSchema)` to create a new message.
  */
 export const BoardSchema: GenMessage<Board> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 3);
+  messageDesc(file_link_proto_kestrel, 4);
 
 /**
  * Where the vehicle was at one moment, between two messages of the autopilot or a little beyond the last.
@@ -406,7 +490,7 @@ export type Pose = Message<"kestrel.v1.Pose"> & {
  * Use `create(PoseSchema)` to create a new message.
  */
 export const PoseSchema: GenMessage<Pose> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 5);
 
 /**
  * The autopilot as the drone knows it.
@@ -510,7 +594,7 @@ export type Vehicle = Message<"kestrel.v1.Vehicle"> & {
  * Use `create(VehicleSchema)` to create a new message.
  */
 export const VehicleSchema: GenMessage<Vehicle> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * @generated from message kestrel.v1.SampledFrame
@@ -546,7 +630,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -607,7 +691,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -646,7 +730,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * Drone → ground, QoS 1.
@@ -704,7 +788,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 9);
+  messageDesc(file_link_proto_kestrel, 10);
 
 /**
  * Ground → drone, retained.
@@ -752,7 +836,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 10);
+  messageDesc(file_link_proto_kestrel, 11);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -781,7 +865,182 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 11);
+  messageDesc(file_link_proto_kestrel, 12);
+
+/**
+ * Ground → drone, QoS 1: the ground has done with a segment (labelled it, or let it go and counted it): the drone need not keep it.
+ *
+ * @generated from message kestrel.v1.Receipt
+ */
+export type Receipt = Message<"kestrel.v1.Receipt"> & {
+  /**
+   * The id of the envelope that it came in.
+   *
+   * @generated from field: bytes segment = 1;
+   */
+  segment: Uint8Array;
+};
+
+/**
+ * Describes the message kestrel.v1.Receipt.
+ * Use `create(ReceiptSchema)` to create a new message.
+ */
+export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 13);
+
+/**
+ * Ground → drone, QoS 1: somebody steers the learning by hand. The answer is a CommandResult with the same id.
+ *
+ * @generated from message kestrel.v1.Command
+ */
+export type Command = Message<"kestrel.v1.Command"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from oneof kestrel.v1.Command.action
+   */
+  action: {
+    /**
+     * False: no frame is sampled and no update is taken until it is true again.
+     *
+     * @generated from field: bool learning = 10;
+     */
+    value: boolean;
+    case: "learning";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.SamplingLimits sampling = 11;
+     */
+    value: SamplingLimits;
+    case: "sampling";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.RollBack roll_back = 12;
+     */
+    value: RollBack;
+    case: "rollBack";
+  } | {
+    /**
+     * @generated from field: kestrel.v1.SaveCheckpoint save_checkpoint = 13;
+     */
+    value: SaveCheckpoint;
+    case: "saveCheckpoint";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message kestrel.v1.Command.
+ * Use `create(CommandSchema)` to create a new message.
+ */
+export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 14);
+
+/**
+ * @generated from message kestrel.v1.SamplingLimits
+ */
+export type SamplingLimits = Message<"kestrel.v1.SamplingLimits"> & {
+  /**
+   * Frames/s.
+   *
+   * @generated from field: float min_fps = 1;
+   */
+  minFps: number;
+
+  /**
+   * @generated from field: float max_fps = 2;
+   */
+  maxFps: number;
+};
+
+/**
+ * Describes the message kestrel.v1.SamplingLimits.
+ * Use `create(SamplingLimitsSchema)` to create a new message.
+ */
+export const SamplingLimitsSchema: GenMessage<SamplingLimits> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 15);
+
+/**
+ * Back to the weights before. Names what is to be left, since a message may come late or twice: where something else flies by then,
+ * nothing is done.
+ *
+ * @generated from message kestrel.v1.RollBack
+ */
+export type RollBack = Message<"kestrel.v1.RollBack"> & {
+  /**
+   * @generated from field: uint32 from_version = 1;
+   */
+  fromVersion: number;
+};
+
+/**
+ * Describes the message kestrel.v1.RollBack.
+ * Use `create(RollBackSchema)` to create a new message.
+ */
+export const RollBackSchema: GenMessage<RollBack> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 16);
+
+/**
+ * Keep what flies as a model of its own on the drone.
+ *
+ * @generated from message kestrel.v1.SaveCheckpoint
+ */
+export type SaveCheckpoint = Message<"kestrel.v1.SaveCheckpoint"> & {
+};
+
+/**
+ * Describes the message kestrel.v1.SaveCheckpoint.
+ * Use `create(SaveCheckpointSchema)` to create a new message.
+ */
+export const SaveCheckpointSchema: GenMessage<SaveCheckpoint> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 17);
+
+/**
+ * Drone → ground, QoS 1: what came of a Command.
+ *
+ * @generated from message kestrel.v1.CommandResult
+ */
+export type CommandResult = Message<"kestrel.v1.CommandResult"> & {
+  /**
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: bool done = 2;
+   */
+  done: boolean;
+
+  /**
+   * What was done, or why it was not, in a sentence.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+
+  /**
+   * As it is afterwards.
+   *
+   * @generated from field: uint32 model_version = 4;
+   */
+  modelVersion: number;
+
+  /**
+   * @generated from field: kestrel.v1.LearningState learning = 5;
+   */
+  learning?: LearningState | undefined;
+};
+
+/**
+ * Describes the message kestrel.v1.CommandResult.
+ * Use `create(CommandResultSchema)` to create a new message.
+ */
+export const CommandResultSchema: GenMessage<CommandResult> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 18);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec

@@ -108,3 +108,31 @@ function temporalUnits(bytes: Uint8Array): number[] {
 function notObus(at: number): MessageRefused {
   return new MessageRefused('undecodable', `The segment's video is no whole av1 stream (at byte ${at})`)
 }
+
+/** Whether a picture can be decoded without those before it: where a clip begins. */
+export function isKeyPicture(picture: Uint8Array, codec: SegmentCodec): boolean {
+  if (codec === 'av1') return hasSequenceHeader(picture)
+  const { type } = nals[codec]
+  return nalUnits(picture).some(({ header }) => keyTypes[codec].has(type(picture[header])))
+}
+
+/** H.264: an IDR slice; HEVC: BLA, IDR and CRA slices (Table 7-1 of either). */
+const keyTypes = { h264: new Set([5]), hevc: new Set([16, 17, 18, 19, 20, 21]) }
+
+/** AV1, section 7.5: a sequence header stands at the beginning of a coded video sequence. */
+const OBU_SEQUENCE_HEADER = 1
+
+function hasSequenceHeader(unit: Uint8Array): boolean {
+  for (let at = 0; at + 1 < unit.length; ) {
+    const header = unit[at++]
+    if (((header >> 3) & 0x0f) === OBU_SEQUENCE_HEADER) return true
+    if ((header & 0x04) !== 0) at += 1
+    let size = 0
+    for (let shift = 0, more = true; more && at < unit.length; shift += 7) {
+      size += (unit[at] & 0x7f) * 2 ** shift
+      more = (unit[at++] & 0x80) !== 0
+    }
+    at += size
+  }
+  return false
+}

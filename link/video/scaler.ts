@@ -3,7 +3,9 @@ import type { RgbImage } from '@kestrel/models'
 import {
   AV_PIX_FMT_RGB24,
   AV_PIX_FMT_YUV420P,
+  AV_PIX_FMT_YUVJ420P,
   AVCOL_PRI_BT709,
+  AVCOL_RANGE_JPEG,
   AVCOL_RANGE_MPEG,
   AVCOL_SPC_BT470BG,
   AVCOL_SPC_BT709,
@@ -70,6 +72,16 @@ export class Scaler {
     }
   }
 
+  /** A picture as JPEG files hold it, 4:2:0, BT.601, full range. The caller frees it. */
+  toJpegYuv(image: RgbImage): Frame {
+    const source = rgbFrame(image)
+    try {
+      return this.#convert(source, AV_PIX_FMT_YUVJ420P, image.width, image.height)
+    } finally {
+      source.free()
+    }
+  }
+
   dispose(): void {
     this.#shrink?.freeContext()
     this.#grow?.freeContext()
@@ -83,6 +95,9 @@ export class Scaler {
       target.colorRange = AVCOL_RANGE_MPEG
       target.colorPrimaries = AVCOL_PRI_BT709
       target.colorTrc = AVCOL_TRC_BT709
+    } else if (format === AV_PIX_FMT_YUVJ420P) {
+      target.colorSpace = AVCOL_SPC_BT470BG
+      target.colorRange = AVCOL_RANGE_JPEG
     }
     try {
       check(

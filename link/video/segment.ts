@@ -122,7 +122,7 @@ async function search(frames: Frame[], profile: EncoderProfile, budget: number):
   }
 }
 
-const codecIds: Record<SegmentCodec, AVCodecID> = {
+export const codecIds: Record<SegmentCodec, AVCodecID> = {
   h264: AV_CODEC_ID_H264,
   hevc: AV_CODEC_ID_HEVC,
   av1: AV_CODEC_ID_AV1,

@@ -1,6 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
+import type { Line } from '@kestrel/link/mavlink'
+import type { Clock } from '@kestrel/runtime'
 import { crc16, frameAround, messages, parseFrame, type Values } from '../support/mavlink.js'
+import type { WireEnd } from '../support/wire.js'
 
 export interface FakeParameter {
   /** MAV_PARAM_TYPE */
@@ -23,6 +26,8 @@ export interface FakeAutopilotOptions {
   isHidden?: (name: string) => boolean
   /** What is kept of a value that is set. */
   keep?: (name: string, value: number) => number
+  /** Speaks there instead of over UDP, and beats by this clock. */
+  wire?: { end: WireEnd; clock: Clock }
 }
 
 /**
@@ -38,8 +43,10 @@ export class FakeAutopilot {
   onSet: (name: string) => void = () => {}
   readonly #options: FakeAutopilotOptions
   readonly #socket: Socket
+  #line: Line | undefined
   readonly #partners = new Map<string, { address: string; port: number }>()
   #timer: NodeJS.Timeout | undefined
+  readonly #silent = new AbortController()
 
   constructor(options: FakeAutopilotOptions) {
     this.#options = options
@@ -52,6 +59,7 @@ export class FakeAutopilot {
   }
 
   async start(): Promise<void> {
+    if (this.#options.wire !== undefined) return this.#startOnWire(this.#options.wire)
     this.#socket.bind(0, '127.0.0.1')
     await once(this.#socket, 'listening')
     this.#socket.on('message', (frame, { address, port }) => {
@@ -65,11 +73,29 @@ export class FakeAutopilot {
 
   async stop(): Promise<void> {
     this.silence()
+    if (this.#options.wire !== undefined) return this.#options.wire.end.stop()
     await new Promise<void>(resolve => this.#socket.close(() => resolve()))
+  }
+
+  async #startOnWire({ end, clock }: NonNullable<FakeAutopilotOptions['wire']>): Promise<void> {
+    await end.start({
+      opened: line => {
+        this.#line = line
+      },
+      received: (_, bytes) => this.#hear(Buffer.from(bytes)),
+      closed() {},
+    })
+    void (async () => {
+      while (!this.#silent.signal.aborted) {
+        this.heartbeat()
+        await clock.sleep(200, this.#silent.signal)
+      }
+    })()
   }
 
   /** No more heartbeats. */
   silence(): void {
+    this.#silent.abort()
     clearInterval(this.#timer)
   }
 
@@ -142,6 +168,7 @@ export class FakeAutopilot {
     frame.set([1, 1], 5)
     const end = frame.length - 2
     frame.writeUInt16LE(crc16(Buffer.of(definition.crcExtra), crc16(frame.subarray(1, end))), end)
+    this.#line?.write(frame)
     for (const { address, port } of this.#partners.values()) this.#socket.send(frame, port, address)
   }
 }

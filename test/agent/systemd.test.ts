@@ -4,29 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Frame, openNotify, Pipeline, SystemdModule, watchdogMs } from '@kestrel/agent'
 import { VirtualClock } from '@kestrel/runtime'
-import koffi from 'koffi'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { bins, start } from '../support/processes.js'
+import { notifySocket } from './notify-socket.js'
 import { testImage, tinySize } from './support.js'
-
-/** A bound Unix datagram socket, which Node itself does not have, and what came on it. */
-function listen(t: Test, name: string) {
-  const libc = koffi.load('libc.so.6')
-  const AF_UNIX = 1
-  const SOCK_DGRAM = 2
-  const MSG_DONTWAIT = 0x40
-  const fd: number = libc.func('int socket(int, int, int)')(AF_UNIX, SOCK_DGRAM, 0)
-  const address = Buffer.alloc(110)
-  address.writeUInt16LE(AF_UNIX, 0)
-  const length = 2 + address.write(name.replace(/^@/, '\0'), 2) + (name.startsWith('@') ? 0 : 1)
-  t.equal(libc.func('int bind(int, const void *, uint32_t)')(fd, address, length), 0)
-  t.teardown(() => libc.func('int close(int)')(fd))
-  const receive = libc.func('long recv(int, _Out_ void *, size_t, int)')
-  return () => {
-    const buffer = Buffer.alloc(4096)
-    const bytes = Number(receive(fd, buffer, buffer.length, MSG_DONTWAIT))
-    return bytes < 0 ? undefined : buffer.toString('utf8', 0, bytes)
-  }
-}
 
 t.test(
   'messages reach a socket in the file system and one in the abstract name space',
@@ -35,7 +16,7 @@ t.test(
     const folder = mkdtempSync(join(tmpdir(), 'kestrel-notify-'))
     t.teardown(() => rmSync(folder, { recursive: true }))
     for (const name of [join(folder, 'notify'), `@kestrel-test-${process.pid}`]) {
-      const receive = listen(t, name)
+      const receive = notifySocket(t, name)
       const notify = openNotify(name)
       notify('READY=1', 'STATUS=25 frames/s, 40 °C')
       notify('WATCHDOG=1')
@@ -51,7 +32,7 @@ t.test('no service manager, or one that does not listen: nothing happens, and no
     t.doesNotThrow(() => openNotify(path)('READY=1'))
   }
   const name = `@kestrel-full-${process.pid}`
-  listen(t, name)
+  notifySocket(t, name)
   const notify = openNotify(name)
   for (let i = 0; i < 5000; i++) notify(`STATUS=${i}`)
   t.pass('a full queue does not block')
@@ -212,5 +193,23 @@ t.test('the units are ones that systemd understands', async t => {
       [],
       name,
     )
+  }
+})
+
+t.test('what is to mend stands in the status, and such an end is not followed by another start', async t => {
+  const name = `@kestrel-mend-${process.pid}`
+  const receive = notifySocket(t, name)
+  const folder = mkdtempSync(join(tmpdir(), 'kestrel-mend-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const config = join(folder, 'agent.yaml')
+  writeFileSync(config, 'drone: kes1\nbrokr: mqtt://127.0.0.1\n')
+  const agent = start(bins.agent, ['run', '--config', config], { env: { NOTIFY_SOCKET: name } })
+  t.equal(await agent.ended, 2)
+  t.match(receive(), /^STATUS=To mend: .*unknown key "brokr": did you mean "broker"/)
+  t.equal(receive(), undefined)
+  for (const room of ['agent', 'ground']) {
+    const unit = readFileSync(join(import.meta.dirname, `../../../systemd/kestrel-${room}.service`), 'utf8')
+    t.match(unit, /^Restart=always$/m, room)
+    t.match(unit, /^RestartPreventExitStatus=2$/m, room)
   }
 })

@@ -9,13 +9,13 @@ import {
   readParameterFile,
   vehicleParams,
 } from '@kestrel/agent'
-import { RealClock, silentLog, UserError } from '@kestrel/runtime'
+import { type Clock, createRng, RealClock, silentLog, UserError, VirtualClock } from '@kestrel/runtime'
 import { type Autopilot, startAutopilot } from '@kestrel/simulator'
 import t, { type Test } from 'tap'
 import { home, plan } from '../simulator/flights.js'
 import { bins, freePort, start } from '../support/processes.js'
+import { WireEnd } from '../support/wire.js'
 import { FakeAutopilot, type FakeAutopilotOptions } from './fake-autopilot.js'
-import { lossyUdp } from './lossy-udp.js'
 
 t.setTimeout(300_000)
 
@@ -25,14 +25,21 @@ const anyPort = { host: '127.0.0.1', port: 0 }
 const landedS = 300
 const flyingS = 60
 
-async function simulator(t: Test, fromS = landedS): Promise<Autopilot> {
-  const clock = new RealClock()
+/** A wire in virtual time: where answers are waited for in vain, nobody else has to wait. */
+function wire() {
+  const clock = new VirtualClock(Date.UTC(2026, 5, 1))
+  const [ours, theirs] = WireEnd.pair()
+  return { clock, ours, theirs }
+}
+
+async function simulator(t: Test, fromS = landedS, on?: ReturnType<typeof wire>): Promise<Autopilot> {
+  const clock = on?.clock ?? new RealClock()
   const autopilot = await startAutopilot({
     flight,
     home,
     clock,
     log: silentLog,
-    listen: { tcp: anyPort, udp: { bind: anyPort } },
+    listen: on === undefined ? { tcp: anyPort, udp: { bind: anyPort } } : { others: [on.theirs] },
     startMs: clock.nowMs() - fromS * 1000,
   })
   t.teardown(() => autopilot.stop())
@@ -46,19 +53,25 @@ async function fake(t: Test, options: FakeAutopilotOptions): Promise<FakeAutopil
   return autopilot
 }
 
+/** An autopilot of the test's at the other end of the wire. */
+function on({ theirs, clock }: ReturnType<typeof wire>): Pick<FakeAutopilotOptions, 'wire'> {
+  return { wire: { end: theirs, clock } }
+}
+
 /** Runs the command's heart; `said` is what it printed. */
 async function run(
-  endpoint: string,
+  way: string | ReturnType<typeof wire>,
   file: string,
   options: { apply?: boolean; backup?: string; findMs?: number; confirm?: () => Promise<boolean> } = {},
 ): Promise<{ same: boolean | unknown; said: string; asked: number }> {
   const { apply = false, backup, findMs, confirm = async () => true } = options
-  const clock = new RealClock()
-  const link = await openParameterLink(endpoint, { clock, log: silentLog })
+  const isWire = typeof way !== 'string'
+  const clock: Clock = isWire ? way.clock : new RealClock()
+  const link = await openParameterLink(isWire ? way.ours : way, { clock, log: silentLog })
   let said = ''
   let asked = 0
   try {
-    const same = await vehicleParams({
+    const running = vehicleParams({
       file:
         file.includes(',') || file.includes('\t')
           ? parseParameterFile(file, 'the file')
@@ -66,7 +79,7 @@ async function run(
       apply,
       backup,
       findMs,
-      where: endpoint,
+      where: isWire ? 'a wire' : way,
       clock,
       link,
       print: text => {
@@ -77,11 +90,25 @@ async function run(
         return confirm()
       },
     })
-    return { same, said, asked }
+    if (isWire) await passTime(way.clock, running)
+    return { same: await running, said, asked }
   } catch (error) {
     return { same: error, said, asked }
   } finally {
     await link.close()
+  }
+}
+
+/** Moves time on until the work settles. */
+async function passTime(clock: VirtualClock, work: Promise<unknown>): Promise<void> {
+  let settled = false
+  const settle = () => {
+    settled = true
+  }
+  work.then(settle, settle)
+  while (!settled) {
+    await clock.advanceTo(clock.nowMs() + 10)
+    await new Promise(resolve => setImmediate(resolve))
   }
 }
 
@@ -121,15 +148,22 @@ for (const way of ['udp', 'tcp'] as const) {
 }
 
 t.test('lost requests and lost replies are asked for again', async t => {
-  const { ports, vehicle } = await simulator(t)
-  const shim = await lossyUdp(ports.udp!, 0.3, 'lossy')
-  t.teardown(() => shim.stop())
-  const endpoint = `udpout:127.0.0.1:${shim.port}`
-  const { same, said } = await run(endpoint, 'copter-4.6-serial', { apply: true })
+  const way = wire()
+  const { vehicle } = await simulator(t, landedS, way)
+  const rng = createRng('lossy')
+  const lost = { there: 0, back: 0 }
+  const losing = (direction: keyof typeof lost) => () => {
+    const isLost = rng.float() < 0.3
+    if (isLost) lost[direction] += 1
+    return isLost
+  }
+  way.ours.loses = losing('there')
+  way.theirs.loses = losing('back')
+  const { same, said } = await run(way, 'copter-4.6-serial', { apply: true })
   t.equal(same, true, said)
   t.equal(vehicle.parameters.find('SR2_POSITION')?.value, 10)
-  t.ok(shim.lost.there > 0 && shim.lost.back > 0, `${shim.lost.there} and ${shim.lost.back} were lost`)
-  t.match(await run(endpoint, 'copter-4.6-serial', { apply: true }), { same: true, asked: 0 })
+  t.ok(lost.there > 0 && lost.back > 0, `${lost.there} and ${lost.back} were lost`)
+  t.match(await run(way, 'copter-4.6-serial', { apply: true }), { same: true, asked: 0 })
 })
 
 t.test('an armed vehicle is compared, not written to', async t => {
@@ -157,12 +191,13 @@ t.test('who says no, or nothing at all, changes nothing', async t => {
 })
 
 t.test('parameters that the firmware does not know are named, with the file that fits', async t => {
-  const { ports } = await simulator(t)
-  const { same, said } = await run(`tcp:127.0.0.1:${ports.tcp}`, 'copter-4.7-serial')
+  const way = wire()
+  await simulator(t, landedS, way)
+  const { same, said } = await run(way, 'copter-4.7-serial')
   t.equal(same, false)
   t.match(said, /MAV3_POSITION +- +10 +not known to the autopilot/)
   t.match(said, /5 not known: .*another version; for ArduCopter 4\.5\.7 there is copter-4\.6-serial/)
-  const wrong = await run(`tcp:127.0.0.1:${ports.tcp}`, 'px4-1.16-serial', { apply: true })
+  const wrong = await run(way, 'px4-1.16-serial', { apply: true })
   t.match(wrong, { same: false, asked: 0, said: /Nothing was written/ })
 })
 
@@ -216,9 +251,10 @@ t.test('integers whose bytes are no number arrive as they are, both ways', async
 })
 
 t.test('without AUTOPILOT_VERSION the heartbeat tells the encoding', async t => {
+  const way = wire()
   const { capabilities: _, ...silent } = px4
-  const autopilot = await fake(t, silent)
-  const { same, said } = await run(autopilot.endpoint, 'SER_TEL2_BAUD,57600\nTEST_QUIET,-1')
+  await fake(t, { ...silent, ...on(way) })
+  const { same, said } = await run(way, 'SER_TEL2_BAUD,57600\nTEST_QUIET,-1')
   t.equal(same, true, said)
   t.match(said, /^PX4, system 1/)
 })
@@ -246,22 +282,26 @@ t.test('a value that does not fit the type is not sent', async t => {
 })
 
 t.test('a value that the autopilot does not keep is reported', async t => {
+  const way = wire()
   const autopilot = await fake(t, {
     ...ardupilot,
+    ...on(way),
     keep: (name, value) => (name === 'NET_NETMASK' ? 20 : value),
   })
-  const { same, said } = await run(autopilot.endpoint, 'NET_NETMASK,24\nSERIAL2_BAUD,921', { apply: true })
+  const { same, said } = await run(way, 'NET_NETMASK,24\nSERIAL2_BAUD,921', { apply: true })
   t.equal(same, false)
   t.match(said, /Read back[\s\S]*NET_NETMASK +20 +24/)
   t.equal(autopilot.parameters.get('SERIAL2_BAUD')?.value, 921, 'the others are written')
 })
 
 t.test('what comes to light by what was enabled is written too', async t => {
+  const way = wire()
   const autopilot: FakeAutopilot = await fake(t, {
     ...ardupilot,
+    ...on(way),
     isHidden: name => name === 'NET_NETMASK' && autopilot.parameters.get('NET_ENABLE')?.value === 0,
   })
-  const { same, said } = await run(autopilot.endpoint, 'NET_ENABLE,1\nNET_NETMASK,24', { apply: true })
+  const { same, said } = await run(way, 'NET_ENABLE,1\nNET_NETMASK,24', { apply: true })
   t.equal(same, true, said)
   t.match(said, /1 not known: .*hidden/)
   t.equal(autopilot.parameters.get('NET_NETMASK')?.value, 24)

@@ -1,16 +1,14 @@
 import {
   Announcer,
   AutopilotWatch,
-  kindOf,
   LearningTriggers,
   MessageRates,
-  modeName,
   Sampler,
   statusText,
   UplinkBudget,
   VehicleState,
 } from '@kestrel/agent'
-import { encode, message } from '@kestrel/link/mavlink'
+import { encode, kindOf, message, modeName } from '@kestrel/link/mavlink'
 import fc from 'fast-check'
 import { common, minimal } from 'mavlink-mappings'
 import { test } from 'tap'

@@ -1,7 +1,10 @@
 import { Drone, type Job, nextJob } from '@kestrel/ground-station'
 import t from 'tap'
 
-const segment = (drone: string, id = 0): Job => ({ kind: 'segment', drone, message: Uint8Array.of(id) })
+const segment = (drone: string, id = 0): Job => {
+  const message = Uint8Array.of(id)
+  return { kind: 'segment', drone, message, id: message }
+}
 const report = (drone: string): Job => ({
   kind: 'report',
   drone,
@@ -36,7 +39,12 @@ t.test('segments that wait are bounded: the oldest goes, and is counted', async 
   const drone = new Drone('a')
   drone.accept()
   const dropped = Array.from({ length: 11 }, (_, i) => drone.add(segment('a', i)))
-  t.same(dropped, [...new Array(8).fill(false), true, true, true])
+  t.same(
+    dropped.map(job => job?.id[0]),
+    [...new Array(8).fill(undefined), 0, 1, 2],
+  )
+  t.notOk(drone.isUnfinished(Uint8Array.of(2)), 'it will not be worked on')
+  t.ok(drone.isUnfinished(Uint8Array.of(3)))
   t.equal(drone.segmentsDropped, 3)
   const first = drone.next(0)
   t.ok(first?.kind === 'segment' && first.message[0] === 3)

@@ -112,13 +112,41 @@ t.test('labels of another size are brought to that of the buffer', async t => {
   t.same([labelHeight, labelWidth, labels.length], [H, W, 2 * W * H])
 })
 
-t.test('frames that come late take their place; a clock that was set back starts anew', async t => {
+t.test('frames that come late take their place; one that is there already is left out', async t => {
   const buffer = new ReplayBuffer({ horizonMs: 1000 })
   const times = () => buffer.frames.map(({ timeMs }) => timeMs)
   for (const time of [10_000, 10_500, 10_200]) buffer.add(frame(1, time))
   t.same(times(), [10_000, 10_200, 10_500])
-  t.equal(buffer.add(frame(1, 11_100)), 1, 'one was forgotten')
-  t.same(times(), [10_200, 10_500, 11_100])
-  buffer.add(frame(1, 500))
-  t.same(times(), [500], 'frames of the time before must not stay for ever')
+  t.ok(buffer.add(frame(1, 11_100)))
+  t.same(times(), [10_200, 10_500, 11_100], 'one was forgotten')
+  const { bytes } = buffer
+  t.notOk(buffer.add(frame(1, 10_500)), 'the same frame again')
+  t.match(buffer, { length: 3, bytes })
+  t.ok(buffer.add(frame(2, 10_500)), 'another frame of the same moment')
+})
+
+t.test('the backlog of an outage, newest first: what is too old does no harm', async t => {
+  const buffer = new ReplayBuffer({ horizonMs: 2000 })
+  const segment = (begin: number) => [0, 1, 2, 3, 4].map(i => begin + 100 * i)
+  // The latest first; meanwhile the flight goes on.
+  for (const begin of [9500, 9000, 8500, 8000, 7500, 7000, 10_000, 6500, 6000, 10_500]) {
+    for (const time of segment(begin)) buffer.add(frame(1, time))
+  }
+  const expected = [8900, ...[9000, 9500, 10_000, 10_500].flatMap(segment)]
+  t.same(
+    buffer.frames.map(({ timeMs }) => timeMs),
+    expected,
+  )
+})
+
+t.test('a clock that was set back: frames of the time before do not stay for ever', async t => {
+  const buffer = new ReplayBuffer({ horizonMs: 1000 })
+  for (let i = 0; i < 20; i++) buffer.add(frame(1, 10_000 + 100 * i))
+  const taken = [500, 600, 700, 800, 900, 1000].map(time => buffer.add(frame(2, time)))
+  t.same(taken, [false, false, false, true, true, true], 'after a quarter of the horizon it is believed')
+  t.same(
+    buffer.frames.map(({ timeMs }) => timeMs),
+    [800, 900, 1000],
+  )
+  t.equal(buffer.bytes, 3 * (3 * W * H + W * H))
 })

@@ -28,9 +28,14 @@ process.on('exit', () => {
 })
 
 /** Starts one of the entry points with Node. */
-export function start(bin: string, args: string[], options: { cwd?: string } = {}): Running {
+export function start(
+  bin: string,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Running {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd,
+    env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   running.add(child)

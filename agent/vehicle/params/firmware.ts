@@ -1,5 +1,5 @@
+import { ardupilotVehicle } from '@kestrel/link/mavlink'
 import { minimal, standard } from 'mavlink-mappings'
-import { ardupilotVehicle } from '../modes.js'
 import type { Encoding } from './value.js'
 
 export interface Firmware {

@@ -5,6 +5,7 @@ import {
   parseEndpoint,
   type Received,
   type Signing,
+  type Transport,
 } from '@kestrel/link/mavlink'
 import type { Clock, Log } from '@kestrel/runtime'
 import type { MavLinkData } from 'mavlink-mappings'
@@ -32,17 +33,18 @@ const LIKELY_SYSTEM = 1
 /**
  * Opens an endpoint for one run of reading and writing.
  *
+ * @param endpoint as `vehicle.endpoint` in the configuration, or the transport itself
  * @param options.signing signs what is sent, and refuses what is not signed
  * @throws UserError where it cannot be had
  */
 export async function openParameterLink(
-  endpoint: string,
+  endpoint: string | Transport,
   { clock, log, signing }: { clock: Clock; log: Log; signing?: Signing },
 ): Promise<ParameterLink> {
   const from = { system: LIKELY_SYSTEM, component: COMPONENT }
   const handlers: MessageHandler[] = []
   const hub = new Hub({
-    transport: openEndpoint(parseEndpoint(endpoint), clock),
+    transport: typeof endpoint === 'string' ? openEndpoint(parseEndpoint(endpoint), clock) : endpoint,
     signing,
     onMessage: (received, neighbour) => {
       for (const handler of handlers) handler(received, neighbour)
