@@ -29,6 +29,7 @@ export function writeConfigurations(options: {
       teacher: `labels:${source}`,
       stateDir: join(folder, 'ground-state'),
       ams: { updatePeriodS: 10 },
+      dashboard: { enabled: false },
     }),
     agent: write('agent.yaml', {
       drone: 'bench',

@@ -98,7 +98,7 @@ function parseOptions(argv: string[]) {
 
 /** Until the agent flies with its autopilot. */
 async function waitForVehicle(observer: FlightObserver, folder: string): Promise<void> {
-  const deadlineMs = performance.now() + 60_000
+  const deadlineMs = performance.now() + 180_000
   for (;;) {
     const { latest } = observer
     if (latest?.vehicle?.pose?.positioned && latest.frames > 10n) return

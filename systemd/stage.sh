@@ -16,10 +16,24 @@ arm64) cpu=arm64 ;;
 *) echo "stage.sh: architecture $arch: expected amd64 or arm64" >&2; exit 2 ;;
 esac
 case $room in
-agent) workspace=@kestrel/agent rooms=(runtime models link simulator agent) entry=agent/bin/kestrel-agent.js ;;
-ground) workspace=@kestrel/ground-station rooms=(runtime models link simulator agent evaluate ground-station) entry=ground-station/bin/kestrel-ground.js ;;
+agent) entry=agent/bin/kestrel-agent.js ;;
+ground) entry=ground-station/bin/kestrel-ground.js ;;
 *) echo "stage.sh: room $room: expected agent or ground" >&2; exit 2 ;;
 esac
+workspace=@kestrel/$(basename "$(dirname "$(dirname "$entry")")")
+# The room's own workspace and all that it stands on.
+mapfile -t rooms < <(node -e '
+  const [source, first] = process.argv.slice(1)
+  const rooms = new Set()
+  const add = name => {
+    const room = name.replace("@kestrel/", "")
+    if (rooms.has(room)) return
+    rooms.add(room)
+    const { dependencies = {} } = require(`${source}/${room}/package.json`)
+    Object.keys(dependencies).filter(other => other.startsWith("@kestrel/")).forEach(add)
+  }
+  add(first)
+  console.log([...rooms].join("\n"))' "$source" "$workspace")
 [ -f "$source/agent/dist/index.js" ] || { echo 'stage.sh: not built yet; run "npm run build" first' >&2; exit 1; }
 name=kestrel-$room
 lib=$root/usr/lib/$name
@@ -37,7 +51,7 @@ done
 (cd "$lib" && npm ci --silent --omit=dev -w "$workspace" --os=linux --cpu="$cpu" --libc=glibc --ignore-scripts --no-audit --no-fund)
 for folder in "${rooms[@]}"; do
     (cd "$source" && tar -cf - --exclude='*.map' --exclude='*.d.ts' --exclude='*.tsbuildinfo' "$folder/dist" \
-        $(cd "$source" && ls -d "$folder/bin" 2>/dev/null)) | tar -C "$lib" -xf - --no-same-owner
+        $(cd "$source" && ls -d "$folder/bin" "$folder/web/dist" 2>/dev/null)) | tar -C "$lib" -xf - --no-same-owner
 done
 mkdir -p "$lib/simulator" && cp -r "$source/simulator/scenarios" "$lib/simulator/"
 

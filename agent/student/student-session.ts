@@ -31,7 +31,7 @@ export class StudentSession {
    *
    * @param bytes the model, patched or as shipped
    * @param options.threads intra-operator threads, 0 = one for each physical core
-   * @throws UserError where ONNX Runtime refuses the model
+   * @throws UserError where ONNX Runtime refuses the model; its own error where memory ran out
    */
   static async create(
     student: Student,
@@ -56,6 +56,8 @@ export class StudentSession {
       return created
     } catch (cause) {
       await session?.release()
+      // Nobody's mistake: the next start may find the memory, so this must not end the restarts as a mistake does.
+      if (/alloc/i.test(messageOf(cause))) throw cause
       throw new UserError(`ONNX Runtime cannot run ${student.source}: ${messageOf(cause)}`, { cause })
     }
   }

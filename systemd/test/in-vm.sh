@@ -47,6 +47,23 @@ said() { journalctl -b -u $unit --no-pager | grep -q "$1"; }
 replaced() { active && [ "$(pid)" != "$1" ] && flies; }
 waits() { kestrel-agent status --json | grep -q '"trouble"'; }
 trouble() { waits && [ "$(pid)" = "$1" ] && active; }
+failed() { [ "$(systemctl is-active $unit)" = failed ]; }
+# Stops the threads of the student and no others, as ptrace(2) does, for as long as this runs.
+hang_student() {
+    /usr/lib/kestrel-agent/bin/node -e '
+        const { readdirSync, readFileSync } = require("node:fs")
+        const libc = require("/usr/lib/kestrel-agent/node_modules/koffi").load("libc.so.6")
+        const ptrace = libc.func("long ptrace(long request, int pid, long address, long data)")
+        const [SEIZE, INTERRUPT] = [0x4206, 0x4207]
+        const tasks = `/proc/${process.argv[1]}/task`
+        const student = readdirSync(tasks).filter(id => readFileSync(`${tasks}/${id}/comm`, "utf8").trim() === "kestrel-student")
+        if (student.length === 0 || !student.every(id => Number(ptrace(SEIZE, Number(id), 0, 0)) === 0)) process.exit(1)
+        for (const id of student) ptrace(INTERRUPT, Number(id), 0, 0)
+        setTimeout(() => {}, 120_000)' "$1" &
+    tracer=$!
+    sleep 3
+    kill -0 $tracer 2>/dev/null || fail "the threads of the student could not be stopped"
+}
 # So that the next boot goes on here; the file itself is made sure of, and nothing else.
 next() { echo "$1" >/host/stage; sync /host/stage /host/steps.log; }
 
@@ -60,8 +77,9 @@ install() {
     [ "$(stat -c %U:%a /var/lib/kestrel)" = kestrel:750 ] || fail "/var/lib/kestrel: $(stat -c %U:%a /var/lib/kestrel)"
     within 60 "without a camera it starts, waits and says so" waits
     [ "$(systemctl is-active $unit)" = activating ] || fail "it should not be ready without a camera"
-    kestrel-agent check && fail "check finds nothing wrong"
-    pass "check exits 1"
+    kestrel-agent check >/tmp/check && fail "check finds nothing wrong"
+    sed 's/^/      /' /tmp/check >>/host/steps.log
+    pass "check exits 1 and says of each missing part how to mend it"
 
     camera /dev/video0
     within 90 "frames of vivid are labelled" flies
@@ -81,6 +99,27 @@ install() {
     within 90 "hung, it is replaced" replaced "$old"
     said 'Watchdog timeout' || fail "it was not the watchdog"
     pass "by the watchdog"
+    old=$(pid)
+    local before
+    before=$(show NRestarts)
+    hang_student "$old"
+    kestrel-agent status --json >/dev/null || fail "with only its student hung it should still answer"
+    pass "with only the threads of the student hung, the agent still answers"
+    within 90 "and is replaced" replaced "$old"
+    kill $tracer 2>/dev/null
+    [ "$(show NRestarts)" = $((before + 1)) ] || fail "restarted $(($(show NRestarts) - before)) times"
+
+    echo 'brokr: mqtt://mistake' >>$config
+    systemctl --no-block restart $unit
+    within 60 "a mistake in the configuration: it stops" failed
+    before=$(show NRestarts)
+    sleep 15
+    failed && [ "$(show NRestarts)" = "$before" ] || fail "it was started again"
+    systemctl status --no-pager -n 0 $unit | grep -q 'Status:.*To mend:.*did you mean "broker"' || fail "systemctl status does not say why"
+    pass "for good, and systemctl status says why: $(show StatusText)"
+    sed -i '/^brokr:/d' $config
+    systemctl --no-block restart $unit
+    within 90 "mended, it flies" flies
 
     # vivid comes back as soon as the agent has closed it.
     old=$(pid)
@@ -157,6 +196,35 @@ power() {
     apt-get purge -y $unit </dev/null || fail "apt purge"
     ls -d /etc/kestrel /var/lib/kestrel /usr/lib/kestrel-agent 2>/dev/null && fail "purge left something"
     pass "purge leaves nothing"
+    from_clone
+}
+
+# install.sh and uninstall.sh, both rooms, with the packages that the host has fetched: there is no network here.
+from_clone() {
+    stage=clone
+    export PATH=/host/tools:$PATH npm_config_cache=/host/npm-cache npm_config_offline=true KESTREL_CACHE=/host/cache
+    npm_config_registry=$(cat /host/registry)
+    export npm_config_registry
+    local here=/host/clone/systemd
+    $here/install.sh agent || fail "install.sh agent"
+    $here/install.sh ground || fail "install.sh ground"
+    pass "install.sh: $(du -sm /usr/lib/kestrel-agent | cut -f1) MB of agent, $(du -sm /usr/lib/kestrel-ground | cut -f1) MB of ground station"
+    camera /dev/video0
+    within 120 "installed from a clone, it flies" flies
+    within 60 "the ground station runs" systemctl is-active kestrel-ground
+    echo '# mine' >>$config
+    $here/install.sh agent || fail "install.sh agent, again"
+    grep -q '^# mine' $config || fail "the configuration was written over"
+    within 120 "installed again it flies, with its configuration" flies
+    $here/uninstall.sh agent || fail "uninstall.sh"
+    active && fail "it still runs"
+    command -v kestrel-agent && fail "the command is still there"
+    [ -f $config ] && [ -d /var/lib/kestrel ] && [ -d /usr/share/kestrel/models ] || fail "more went than should"
+    pass "uninstall.sh keeps configuration, state, and what the ground station needs"
+    $here/uninstall.sh agent --purge && $here/uninstall.sh ground --purge || fail "uninstall.sh --purge"
+    ls -d /etc/kestrel /var/lib/kestrel /var/lib/kestrel-ground /usr/lib/kestrel-* /usr/share/kestrel /usr/bin/kestrel-* \
+        /usr/lib/systemd/system/kestrel-* /usr/lib/udev/rules.d/60-kestrel.rules 2>/dev/null && fail "something is left"
+    pass "uninstall.sh --purge leaves nothing"
 }
 
 case $stage in

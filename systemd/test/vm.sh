@@ -2,7 +2,7 @@
 # npm run test:vm [-- --tools DIR] [--work DIR] [--only amd64|arm64]: the package in a clean Debian system, as a drone would have it.
 #
 # Boots Debian under systemd in user-mode Linux, with the virtual cameras vivid and v4l2loopback, and there: installs the .deb,
-# flies, kills, hangs, unplugs and stalls, reboots, cuts the power, upgrades, removes (in-vm.sh). Then runs what the arm64 package
+# flies, kills, hangs, unplugs and stalls, reboots, cuts the power, upgrades, removes, and does the like with install.sh (in-vm.sh). Then runs what the arm64 package
 # holds under qemu-user. Takes half an hour the first time, mostly to build a kernel; some minutes after. Not part of CI.
 #
 # --tools  folder with build-image.sh, build-uml.sh, run-uml.sh and arm64-smoke.sh (default: ../shared/vm beside the repository)
@@ -34,7 +34,7 @@ need() { command -v "$1" >/dev/null || { echo "test:vm: there is no $1: apt-get 
 need dpkg-deb dpkg
 
 (cd "$source" && npx tsc -b)
-export KESTREL_CACHE=$work/cache
+export KESTREL_CACHE=$work/cache npm_config_cache=$work/npm-cache
 
 amd64() {
     need debootstrap debootstrap
@@ -54,6 +54,21 @@ amd64() {
     sed -i 's/^Version: .*/Version: 0.0.2/' "$tree/DEBIAN/control"
     dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$job/kestrel-agent_0.0.2_amd64.deb" >/dev/null
     rm -rf "$tree"
+    # For install.sh, which fetches packages: a clone that is built, and what it will ask the registry for.
+    need npm npm
+    mkdir -p "$job/clone" "$job/tools"
+    tar -C "$source" --exclude=node_modules --exclude=./.git --exclude=./out --exclude='*.map' -cf - . | tar -C "$job/clone" -xf - --no-same-owner
+    local unused
+    unused=$(mktemp -d)
+    "$source/systemd/stage.sh" ground "$unused" amd64
+    rm -rf "$unused"
+    cp -r "$npm_config_cache" "$job/npm-cache"
+    cp -r "$KESTREL_CACHE" "$job/cache"
+    cp -L "$(command -v node)" "$job/tools/node"
+    cp -rL "$(npm root -g)/npm" "$job/tools/lib-npm"
+    printf '#!/bin/sh\nexec /host/tools/node /host/tools/lib-npm/bin/npm-cli.js "$@"\n' >"$job/tools/npm"
+    chmod 755 "$job/tools/npm"
+    npm config get registry >"$job/registry"
     cp "$here/in-vm.sh" "$job/"
     echo "exec bash /host/in-vm.sh" >"$job/job.sh"
     local result=0
