@@ -3,8 +3,10 @@ import { type Clock, type Log, RealClock } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { BoardModule } from './board-module.js'
 import { CameraModule } from './camera-module.js'
+import { Commands } from './commands.js'
 import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
+import { LearningControls } from './learning-controls.js'
 import { type Connect, LinkModule } from './link-module.js'
 import { startModules } from './modules.js'
 import { openNotify } from './notify.js'
@@ -46,7 +48,8 @@ export async function startAgent(
     student,
     uplink: () => uplink,
     connect,
-    takesUpdates: () => vehicle?.learning ?? true,
+    takesUpdates: () => controls.learning.get(),
+    onCommand: command => commands.run(command),
     ...tools,
   })
   const uplink = new UplinkModule(config, {
@@ -55,6 +58,8 @@ export async function startAgent(
     poseAt: captureMs => vehicle?.poseAt(captureMs),
     ...tools,
   })
+  const controls = new LearningControls({ student, uplink, stateDir: config.stateDir, log })
+  const commands = new Commands({ controls, version: () => student.applier.version, log })
   const board: BoardModule = new BoardModule(config, {
     camera,
     uplink,
@@ -96,14 +101,10 @@ export async function startAgent(
       ...parts,
       board: { read: () => board.computerStatus() },
       stateDir: config.stateDir,
-      rollBack: async () => {
-        const { rolledBack, to, detail } = await student.rollBack()
-        if (!rolledBack) throw new Error(detail)
-        return { version: to }
-      },
+      controls,
       ...tools,
     })
-  const all = { ...parts, board, vehicle }
+  const all = { ...parts, board, controls, vehicle }
   const status: StatusModule = new StatusModule(config, all, tools)
   const report = new ReportModule(all, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import {
+  type Command,
   type Connection,
   Deduplicator,
   decodeEnvelope,
@@ -16,6 +17,7 @@ import {
 } from '@kestrel/link'
 import { type Clock, type Log, messageOf } from '@kestrel/runtime'
 import { UpdateParts } from '../student/update-parts.js'
+import type { CommandAnswer } from './commands.js'
 import type { AgentConfig } from './config.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
@@ -48,6 +50,7 @@ export class LinkModule implements Module {
   readonly #uplink: () => Uplink
   readonly #connect: Connect
   readonly #takesUpdates: () => boolean
+  readonly #onCommand: ((command: Command) => Promise<CommandAnswer>) | undefined
   readonly #clock: Clock
   readonly #log: Log
   readonly #deduplicator = new Deduplicator()
@@ -67,6 +70,8 @@ export class LinkModule implements Module {
       connect: Connect
       /** False while the pilot wants the weights to stay as they are. */
       takesUpdates?: () => boolean
+      /** Follows an order; never rejects. */
+      onCommand?: (command: Command) => Promise<CommandAnswer>
       clock: Clock
       log: Log
     },
@@ -76,6 +81,7 @@ export class LinkModule implements Module {
     this.#uplink = options.uplink
     this.#connect = options.connect
     this.#takesUpdates = options.takesUpdates ?? (() => true)
+    this.#onCommand = options.onCommand
     this.#clock = options.clock
     this.#log = options.log.child('link')
   }
@@ -116,6 +122,9 @@ export class LinkModule implements Module {
     })
     this.#subscribe('update', payload => {
       if (payload.case === 'update') void this.#onUpdate(payload.value)
+    })
+    this.#subscribe('command', payload => {
+      if (payload.case === 'command') void this.#command(payload.value)
     })
     this.#student.onRolledBack(() => {
       if (connection.up) void this.#send('status', this.#status(true))
@@ -175,6 +184,11 @@ export class LinkModule implements Module {
         if (!this.#stopping.signal.aborted)
           this.#log.warn(`The broker refused to subscribe ${name}: ${messageOf(error)}`)
       })
+  }
+
+  async #command(command: Command): Promise<void> {
+    const value = await this.#onCommand?.(command)
+    if (value !== undefined) await this.#send('command-result', { case: 'commandResult', value })
   }
 
   async #onUpdate(update: Update): Promise<void> {

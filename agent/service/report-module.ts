@@ -2,6 +2,7 @@ import type { Clock, Log } from '@kestrel/runtime'
 import type { BoardModule } from './board-module.js'
 import type { CameraModule } from './camera-module.js'
 import type { FlightModule } from './flight-module.js'
+import type { LearningControls } from './learning-controls.js'
 import type { LinkModule } from './link-module.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
@@ -18,6 +19,7 @@ export interface ReportParts {
   uplink: UplinkModule
   flight: FlightModule
   board: BoardModule
+  controls: LearningControls
   vehicle?: VehicleModule
 }
 
@@ -66,7 +68,7 @@ export class ReportModule implements Module {
   }
 
   #telemetry(): void {
-    const { flight, camera, student, uplink, link, board, vehicle } = this.#parts
+    const { flight, camera, student, uplink, link, board, controls, vehicle } = this.#parts
     const { fps, p50Ms, p99Ms } = flight.summary()
     const value = {
       timeUs: BigInt(Math.round(this.#clock.nowMs() * 1000)),
@@ -81,6 +83,7 @@ export class ReportModule implements Module {
       modelVersion: student.applier.version,
       board: board.telemetry(),
       vehicle: vehicle?.telemetry(),
+      learning: controls.state(),
     }
     // What nobody hears is not sent, nor counted as traffic.
     if (link.up) void link.send('telemetry', { case: 'telemetry', value })

@@ -86,6 +86,11 @@ export class UplinkModule implements Module {
     return this.#holds.size > 0
   }
 
+  /** Why nothing is sampled, in words; empty where frames are. */
+  get holds(): string[] {
+    return [...this.#holds]
+  }
+
   /** Stops sampling for a reason, or no longer for that one. @param why such as `paused by the ground` */
   hold(why: string, on: boolean): void {
     if (this.#holds.has(why) === on) return

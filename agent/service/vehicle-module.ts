@@ -4,7 +4,6 @@ import { loadSigningKey, openEndpoint, Persistent, parseEndpoint, Signing } from
 import type { Clock, Log } from '@kestrel/runtime'
 import { common } from 'mavlink-mappings'
 import type { Frame } from '../camera/camera.js'
-import { writeCheckpoint } from '../student/checkpoint.js'
 import type { BoardReadings } from '../vehicle/board.js'
 import { LearningTriggers } from '../vehicle/learning-triggers.js'
 import { poseMessage, vehicleMessage } from '../vehicle/messages.js'
@@ -13,6 +12,7 @@ import { diskSigningStore } from '../vehicle/signing-store.js'
 import { Vehicle } from '../vehicle/vehicle.js'
 import type { CameraModule } from './camera-module.js'
 import type { FlightModule } from './flight-module.js'
+import type { LearningControls } from './learning-controls.js'
 import type { LinkModule } from './link-module.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
@@ -21,7 +21,6 @@ import type { VehicleConfig } from './vehicle-config.js'
 
 const { MavSeverity } = common
 const GROUNDED = 'on the ground, disarmed'
-const PAUSED = 'paused by the pilot'
 
 /** Message number → Hz; those that are not about motion come slowly. */
 const SLOW: [number, number][] = [
@@ -42,8 +41,7 @@ export interface VehicleModuleOptions {
   flight: FlightModule
   stateDir: string
   board?: BoardReadings
-  /** Goes back to the weights before the last update. */
-  rollBack?: PilotControls['rollBack']
+  controls: LearningControls
   clock: Clock
   log: Log
 }
@@ -59,7 +57,6 @@ export class VehicleModule implements Module {
   #vehicle: Vehicle | undefined
   #signing: Signing | undefined
   #reporting: Promise<void> | undefined
-  #learning = true
   #pauseOnGround: boolean
   #saidRefused = false
   #frames = { seen: 0, tagged: 0 }
@@ -70,11 +67,6 @@ export class VehicleModule implements Module {
     this.#log = options.log.child('vehicle')
     this.#triggers = new LearningTriggers(config)
     this.#pauseOnGround = config.pauseOnGround
-  }
-
-  /** False while the pilot wants the weights to stay as they are. */
-  get learning(): boolean {
-    return this.#learning
   }
 
   /** Frames so far, and those of them whose position and attitude were known when they came. */
@@ -109,6 +101,9 @@ export class VehicleModule implements Module {
     this.#vehicle = vehicle
     this.#log.info(`Waiting for the autopilot on ${this.#config.endpoint}`)
     vehicle.assume('learning', 'learning resumed')
+    this.#options.controls.onLearning(on =>
+      vehicle.announce('learning', on ? 'learning resumed' : 'learning paused'),
+    )
     await vehicle.start()
     this.#reporting = this.#report(vehicle)
   }
@@ -166,15 +161,10 @@ export class VehicleModule implements Module {
   }
 
   #controls(): PilotControls {
-    const { uplink, student, stateDir, rollBack } = this.#options
+    const { learning, samplingLimits, rollBack, checkpoint } = this.#options.controls
     return {
-      learning: { get: () => this.#learning, set: on => this.#setLearning(on) },
-      samplingLimits: {
-        get: () => uplink.limits,
-        set: limits => {
-          uplink.limits = limits
-        },
-      },
+      learning,
+      samplingLimits,
       pauseOnGround: {
         get: () => this.#pauseOnGround,
         set: on => {
@@ -183,20 +173,8 @@ export class VehicleModule implements Module {
         },
       },
       rollBack,
-      checkpoint: async () => {
-        const { version, parameters } = student.applier
-        const file = writeCheckpoint(join(stateDir, 'checkpoints'), student.student, { version, parameters })
-        this.#log.info(`Version ${version} is kept as ${file}`)
-        return { version, file }
-      },
+      checkpoint,
     }
-  }
-
-  #setLearning(on: boolean): void {
-    if (on === this.#learning) return
-    this.#learning = on
-    this.#options.uplink.hold(PAUSED, !on)
-    this.#vehicle?.announce('learning', on ? 'learning resumed' : 'learning paused')
   }
 
   #news(): void {

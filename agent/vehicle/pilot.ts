@@ -21,8 +21,9 @@ export interface PilotControls {
   checkpoint?: () => Promise<{ version: number; file: string }>
 }
 
-const SLOWEST_FPS = 0.01
-const FASTEST_FPS = 30
+/** Bounds of the sampling limits, frames/s. */
+export const SLOWEST_FPS = 0.01
+export const FASTEST_FPS = 30
 
 /** The parameters of our component, as a ground station lists them. */
 export function pilotParameters({ learning, samplingLimits, pauseOnGround }: PilotControls): OwnParameter[] {

@@ -34,7 +34,12 @@ async function main(argv: string[]): Promise<number> {
   mkdirSync(options.out, { recursive: true })
   const student = readStudentFile(options.student!)
   const vehicle = new VehicleObserver()
-  const plan = writePlan(options, { vehiclePort: await vehicle.start(), brokerPort: await freePort() })
+  const ports = {
+    vehiclePort: await vehicle.start(),
+    brokerPort: await freePort(),
+    dashboardPort: await freePort(),
+  }
+  const plan = writePlan(options, ports)
   const totalS = Math.min(60 * options.minutes, plan.leftS)
 
   const crew = new Crew({
@@ -59,6 +64,7 @@ async function main(argv: string[]): Promise<number> {
     crew.start(member)
     screen.say(`  ${member.name} (process ${crew.pid(member.name)})`)
   }
+  screen.say(`Watch it in a browser: http://127.0.0.1:${ports.dashboardPort}`)
   await judge.start()
 
   let interrupted = false
@@ -91,7 +97,10 @@ interface Plan {
 }
 
 /** Configurations as a user would write them, and who runs with which. */
-function writePlan(options: DemoOptions, ports: { vehiclePort: number; brokerPort: number }): Plan {
+function writePlan(
+  options: DemoOptions,
+  ports: { vehiclePort: number; brokerPort: number; dashboardPort: number },
+): Plan {
   const { scenario, video, out, student } = options
   const leftS = video === undefined ? leftOf(scenario, options.from) : Number.POSITIVE_INFINITY
   const epoch = Date.now() + 1000 * (LEAD_S - options.from)
@@ -106,6 +115,7 @@ function writePlan(options: DemoOptions, ports: { vehiclePort: number; brokerPor
   }
   const ground = write('ground.yaml', {
     listen: { port: ports.brokerPort },
+    dashboard: { port: ports.dashboardPort },
     student,
     teacher,
     stateDir: join(out, 'ground-state'),

@@ -1,26 +1,61 @@
+import { defaultPalette } from '@kestrel/models'
 import { type Clock, type Log, messageOf, UserError } from '@kestrel/runtime'
 import type { GroundConfig } from '../service/config.js'
 import type { GroundStation } from '../service/ground-station.js'
 import type { StudentIdentity } from '../service/learner.js'
 import type { GroundObserver } from '../service/observer.js'
-import { DashboardServer } from './server.js'
+import type { Authorize } from './authorize.js'
+import { HISTORY_ROWS } from './drone-live.js'
+import { liveRoutes } from './live-routes.js'
+import { LiveSocket } from './live-socket.js'
+import { LiveState } from './live-state.js'
+import { DashboardServer, type MountRoutes } from './server.js'
+import type { Hello } from './wire.js'
 
 /** The live dashboard: what the drones do, in a browser, and a few things to order them. A module of the ground station. */
 export class Dashboard {
-  readonly observer: GroundObserver = {}
+  readonly #state: LiveState
+  readonly #socket: LiveSocket
   readonly #server: DashboardServer
   readonly #log: Log
 
+  /** @param options.routes what other parts add, such as the review */
   constructor(options: {
     config: Pick<GroundConfig, 'dashboard' | 'uplinkKbps' | 'scores'>
-    student: StudentIdentity
-    station: GroundStation
+    student: Pick<StudentIdentity, 'classes' | 'palette'>
+    station: Pick<GroundStation, 'command'>
+    routes?: MountRoutes[]
+    authorize?: Authorize
     clock: Clock
     log: Log
   }) {
-    const { config, log } = options
+    const { config, student, station, routes = [], authorize, clock, log } = options
+    const { classes, palette = defaultPalette(classes.length) } = student
+    const { dashboard, scores, uplinkKbps } = config
     this.#log = log
-    this.#server = new DashboardServer({ ...config.dashboard, routes: [], log })
+    this.#state = new LiveState(clock)
+    const hello = (): Hello => ({
+      kind: 'hello',
+      nowMs: clock.nowMs(),
+      ...{ classes, palette, scores, uplinkKbps, tiles: dashboard.tiles, historyS: HISTORY_ROWS },
+    })
+    this.#socket = new LiveSocket({ state: this.#state, hello, log })
+    const live = liveRoutes({
+      state: this.#state,
+      command: (drone, order) => station.command(drone, order),
+    })
+    this.#server = new DashboardServer({
+      ...dashboard,
+      authorize,
+      routes: [live, ...routes],
+      sockets: { '/api/live': this.#socket.upgrade },
+      log,
+    })
+  }
+
+  /** What it must hear to show anything. */
+  get observer(): GroundObserver {
+    return this.#state.observer
   }
 
   /** Where it is; undefined where it could not be started. */
@@ -28,10 +63,11 @@ export class Dashboard {
     return this.#server.url
   }
 
-  /** A port that is taken is no reason not to fly: it is said. @throws UserError where the settings cannot be right */
+  /** A port that is taken is no reason not to fly: it is said. */
   async start(): Promise<void> {
     try {
       await this.#server.start()
+      this.#socket.start()
       this.#log.info(`Dashboard: ${this.#server.url}`)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
@@ -40,6 +76,7 @@ export class Dashboard {
   }
 
   async stop(): Promise<void> {
+    this.#socket.stop()
     await this.#server.stop()
   }
 }

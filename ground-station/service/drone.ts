@@ -12,6 +12,8 @@ export class Drone {
   /** Why it cannot be taught here, in a sentence. */
   refusal: string | undefined
   online = false
+  /** What it flew last as far as it said. */
+  modelVersion: number | undefined
   /** Segments that were dropped because the learner was busy, and those that it could not use. */
   segmentsDropped = 0
   segmentsRefused = 0

@@ -1,4 +1,5 @@
 import {
+  type CommandResult,
   type Connection,
   Deduplicator,
   decodeEnvelope,
@@ -17,6 +18,7 @@ import {
 import { type Clock, type Log, messageOf, UserError } from '@kestrel/runtime'
 import type { OutgoingUpdate } from '../session/chain.js'
 import { updateParts } from '../session/parts.js'
+import { Commander, type Order } from './commander.js'
 import { Drone, nextJob } from './drone.js'
 import type { Job, JobResult, Learner, StudentIdentity } from './learner.js'
 import type { GroundEvent, GroundObserver } from './observer.js'
@@ -40,6 +42,7 @@ export class GroundStation {
   readonly #log: Log
   readonly #uplinkKbps: number
   readonly #tell: Required<GroundObserver>
+  readonly #commander: Commander
   readonly #drones = new Map<string, Drone>()
   readonly #repeats = new Deduplicator(4096)
   readonly #stopping = new AbortController()
@@ -63,6 +66,10 @@ export class GroundStation {
     this.#uplinkKbps = options.uplinkKbps
     this.#log = options.log
     this.#tell = observers(options.observers ?? [], options.log)
+    this.#commander = new Commander({
+      publish: (drone, payload) => this.#publish(drone, 'command', payload),
+      clock: options.clock,
+    })
   }
 
   /** Begins to listen. Does not wait for the broker: that may be away. */
@@ -96,6 +103,19 @@ export class GroundStation {
     drone.add({ kind: 'reject', drone: name })
     this.#wake.abort()
     return true
+  }
+
+  /**
+   * Orders something of a drone.
+   *
+   * @returns what the drone says came of it
+   * @throws UserError where it is not here, or does not answer
+   */
+  async command(name: string, order: Order): Promise<CommandResult> {
+    const drone = this.#drones.get(name)
+    if (drone === undefined) throw new UserError(`There is no drone ${name} here`)
+    if (!drone.online) throw new UserError(`${name} is not connected: nothing was ordered`)
+    return this.#commander.send(name, order)
   }
 
   #take(name: string, bytes: Uint8Array): void {
@@ -158,6 +178,10 @@ export class GroundStation {
       this.#tell.telemetry(name, payload.value)
       return
     }
+    if (payload.case === 'commandResult') {
+      this.#handleAnswer(drone, payload.value)
+      return
+    }
     if (drone.refusal !== undefined) {
       this.#log.debug(`${name}: ${payload.case} is left aside: ${drone.refusal}`)
       return
@@ -209,6 +233,11 @@ export class GroundStation {
       this.#event(drone, 'online', `Here, and flies version ${status.modelVersion}`)
     }
     drone.accept()
+    if (drone.modelVersion !== undefined && status.modelVersion < drone.modelVersion) {
+      const text = `Version ${status.modelVersion} flies again instead of version ${drone.modelVersion}`
+      this.#event(drone, 'rolled-back', text, 'warning')
+    }
+    drone.modelVersion = status.modelVersion
     // What it was told may be lost with a broker that restarted.
     const repeat = status.repeat && drone.online
     if (!repeat) drone.control = ''
@@ -218,11 +247,21 @@ export class GroundStation {
     drone.add({ kind: 'report', drone: name, report })
   }
 
+  #handleAnswer(drone: Drone, result: CommandResult): void {
+    const { done, detail } = result
+    const late = this.#commander.take(drone.name, result) ? '' : ' (a late answer)'
+    const text = `${done ? 'Ordered' : 'Order refused'}: ${detail}${late}`
+    this.#event(drone, 'command', text, done ? 'info' : 'warning')
+    this.#log.info(`${drone.name}: ${text}`)
+    this.#tell.commandResult(drone.name, result)
+  }
+
   #logAnswer(drone: Drone, { version, applied, reason, detail, applyMs }: UpdateResult): void {
     const { name } = drone
     if (applied) {
       const swapped = `swapped in ${applyMs.toFixed(0)} ms`
       this.#log.info(`${name} flies version ${version} (${swapped})`)
+      drone.modelVersion = version
       this.#event(drone, 'update-applied', `Version ${version} flies (${swapped})`)
     } else if (reason === 'not-newer') this.#log.debug(`${name} had update ${version} already`)
     else {
@@ -328,6 +367,12 @@ export class GroundStation {
 
   #sayWhetherBehind(drone: Drone, phaseMs: number, periodS: number): void {
     const behind = phaseMs > periodS * 1000
+    if (behind !== drone.behind) {
+      const text = behind
+        ? `A phase takes ${(phaseMs / 1000).toFixed(0)} s, longer than T_update (${periodS} s)`
+        : 'Phases fit into T_update again'
+      this.#event(drone, 'behind', text, behind ? 'warning' : 'info')
+    }
     if (behind && !drone.behind) {
       this.#log.warn(
         `${drone.name}: a phase takes ${(phaseMs / 1000).toFixed(0)} s but T_update is ${periodS} s: phases now follow each other ` +

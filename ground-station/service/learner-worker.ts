@@ -54,8 +54,8 @@ async function start(): Promise<void> {
   port.on('message', (message: ToLearner) => {
     tail = tail.then(() => handle(message))
   })
-  const { source, classes, layoutDigest } = learner.student
-  send({ kind: 'ready', student: { source, classes, layoutDigest } })
+  const { source, classes, palette, layoutDigest } = learner.student
+  send({ kind: 'ready', student: { source, classes, palette, layoutDigest } })
 }
 
 start().catch(error => {

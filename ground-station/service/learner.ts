@@ -1,3 +1,4 @@
+import type { Colour } from '@kestrel/models'
 import type { ModelReport, OutgoingUpdate } from '../session/chain.js'
 import type { PhaseReport, UpdateAnswer } from '../session/report.js'
 import type { LiveView } from './live-view.js'
@@ -43,6 +44,8 @@ export interface JobResult {
 export interface StudentIdentity {
   source: string
   classes: string[]
+  /** RGB of each class. */
+  palette?: Colour[]
   layoutDigest: Uint8Array
 }
 

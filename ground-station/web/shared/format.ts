@@ -50,7 +50,7 @@ export function duration(seconds: Known): string {
   const s = Math.max(0, Math.round(seconds))
   if (s < 60) return `${s}\u00a0s`
   const minutes = Math.floor(s / 60)
-  if (minutes < 10) return `${minutes}\u00a0min ${String(s % 60).padStart(2, '0')}\u00a0s`
+  if (minutes < 10 && s % 60 > 0) return `${minutes}\u00a0min ${String(s % 60).padStart(2, '0')}\u00a0s`
   if (minutes < 60) return `${minutes}\u00a0min`
   return `${Math.floor(minutes / 60)}\u00a0h ${String(minutes % 60).padStart(2, '0')}\u00a0min`
 }
