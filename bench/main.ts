@@ -20,6 +20,7 @@ const benches: Record<string, { entry: string; what: string }> = {
     entry: 'benchFlight',
     what: 'a simulated flight over a serial line or UDP, with a ground station that sends updates',
   },
+  review: { entry: 'benchReview', what: 'the first view of a flight of 2 GB: time and memory' },
   render: { entry: 'benchRender', what: 'a frame of the simulated camera on one core' },
 }
 

@@ -15,7 +15,7 @@ import {
   type UpdateResult,
   type What,
 } from '@kestrel/link'
-import { type Clock, type Log, messageOf, UserError } from '@kestrel/runtime'
+import { type Clock, Incidents, type Log, messageOf, UserError } from '@kestrel/runtime'
 import type { OutgoingUpdate } from '../session/chain.js'
 import { updateParts } from '../session/parts.js'
 import { Commander, type Order } from './commander.js'
@@ -24,6 +24,11 @@ import type { Job, JobResult, Learner, StudentIdentity } from './learner.js'
 import type { GroundEvent, GroundObserver } from './observer.js'
 import { observers } from './observers.js'
 import { phaseLine } from './phase-line.js'
+
+/** Signs what goes to a topic; messages that belong together with one number. */
+export interface MessageSigner {
+  signAll(topic: string, messages: Uint8Array[]): Uint8Array[]
+}
 
 /** Each has a session with its own memory; names come from outside, so there must be a bound. */
 const MAX_DRONES = 32
@@ -38,9 +43,11 @@ const heard: What[] = ['status', 'telemetry', 'segment', 'update-result', 'resyn
 export class GroundStation {
   readonly #connection: Connection
   readonly #learner: Learner
+  readonly #signer: MessageSigner | undefined
   readonly #clock: Clock
   readonly #log: Log
   readonly #uplinkKbps: number
+  readonly #incidents: Incidents
   readonly #tell: Required<GroundObserver>
   readonly #commander: Commander
   readonly #drones = new Map<string, Drone>()
@@ -54,22 +61,33 @@ export class GroundStation {
   constructor(options: {
     connection: Connection
     learner: Learner
+    /** Drones that were paired take nothing unsigned. */
+    signer?: MessageSigner
     clock: Clock
     uplinkKbps: number
+    /** Counts messages of no use, with what else is refused; of its own unless given. */
+    incidents?: Incidents
     /** Who looks on: the dashboard, the flight log. */
     observers?: readonly GroundObserver[]
     log: Log
   }) {
     this.#connection = options.connection
     this.#learner = options.learner
+    this.#signer = options.signer
     this.#clock = options.clock
     this.#uplinkKbps = options.uplinkKbps
     this.#log = options.log
+    this.#incidents = options.incidents ?? new Incidents({ log: options.log, clock: options.clock })
     this.#tell = observers(options.observers ?? [], options.log)
     this.#commander = new Commander({
-      publish: (drone, payload) => this.#publish(drone, 'command', payload),
+      publish: (drone, payload) => this.#publish(drone, 'command', [payload]),
       clock: options.clock,
     })
+  }
+
+  /** What was refused so far, by kind. */
+  get refused(): Record<string, number> {
+    return this.#incidents.counts
   }
 
   /** Begins to listen. Does not wait for the broker: that may be away. */
@@ -126,11 +144,14 @@ export class GroundStation {
       envelope = decodeEnvelope(bytes)
     } catch (error) {
       if (!(error instanceof MessageRefused)) throw error
-      this.#log.warn(`A ${address.what} message of ${address.drone} is of no use: ${error.message}`)
+      this.#incidents.add(
+        error.reason,
+        `A ${address.what} message of ${address.drone} is of no use: ${error.message}`,
+      )
       return
     }
     if (envelope.payload.case !== delivery[address.what].payload) {
-      this.#log.warn(`A ${envelope.payload.case} message came to ${name}: left aside`)
+      this.#incidents.add('wrong-topic', `A ${envelope.payload.case} message came to ${name}: left aside`)
       return
     }
     if (this.#repeats.isRepeat(envelope.id)) {
@@ -339,7 +360,7 @@ export class GroundStation {
   }
 
   #sendReceipt(drone: string, segment: Uint8Array): void {
-    this.#publish(drone, 'receipt', { case: 'receipt', value: { segment } })
+    this.#publish(drone, 'receipt', [{ case: 'receipt', value: { segment } }])
   }
 
   #tellPhase(
@@ -383,7 +404,11 @@ export class GroundStation {
   }
 
   #sendUpdate({ name }: Drone, update: OutgoingUpdate): void {
-    for (const value of updateParts(update)) this.#publish(name, 'update', { case: 'update', value })
+    this.#publish(
+      name,
+      'update',
+      updateParts(update).map(value => ({ case: 'update', value })),
+    )
   }
 
   #sendControl(drone: Drone, { samplingFps, updatePeriodS, rejectDigest }: JobResult): void {
@@ -394,17 +419,20 @@ export class GroundStation {
     })
     if (drone.control === control) return
     drone.control = control
-    this.#publish(drone.name, 'control', { case: 'control', value })
+    this.#publish(drone.name, 'control', [{ case: 'control', value }])
   }
 
-  #publish(drone: string, what: What, payload: PayloadInit): void {
+  #publish(drone: string, what: What, payloads: PayloadInit[]): void {
+    const name = topic(drone, what)
     const { qos, retain } = delivery[what]
-    const bytes = encodeEnvelope(payload, { clock: this.#clock })
-    this.#crossed({ name: drone }, 'down', what, bytes)
-    this.#connection.publish(topic(drone, what), bytes, { qos, retain }).catch(error => {
-      if (!this.#stopping.signal.aborted)
-        this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
-    })
+    const messages = payloads.map(payload => encodeEnvelope(payload, { clock: this.#clock }))
+    for (const message of this.#signer?.signAll(name, messages) ?? messages) {
+      this.#crossed({ name: drone }, 'down', what, message)
+      this.#connection.publish(name, message, { qos, retain }).catch(error => {
+        if (!this.#stopping.signal.aborted)
+          this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
+      })
+    }
   }
 }
 

@@ -21,7 +21,7 @@ async function fly(t: Test, names: string[], options: { silent?: boolean } = {})
   const drones: ScriptedDrone[] = []
   const dashboard: Dashboard = new Dashboard({
     config: {
-      dashboard: { enabled: true, host: '127.0.0.1', port: 0 },
+      dashboard: { enabled: true, host: '127.0.0.1', port: 0, access: 'auto' },
       scores: { framesPerSegment: 3, windowS: 60 },
       uplinkKbps: 200,
     },
