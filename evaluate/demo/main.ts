@@ -30,12 +30,7 @@ async function main(argv: string[]): Promise<number> {
   mkdirSync(options.out, { recursive: true })
   const student = readStudentFile(options.student!)
   const vehicle = new VehicleObserver()
-  const ports = {
-    vehiclePort: await vehicle.start(),
-    brokerPort: await freePort(),
-    dashboardPort: await freePort(),
-  }
-  const plan = writePlan(options, ports)
+  const plan = writePlan(options, { vehiclePort: await vehicle.start(), brokerPort: await freePort() })
   const totalS = 60 * options.minutes
 
   const crew = new Crew({
@@ -60,7 +55,6 @@ async function main(argv: string[]): Promise<number> {
     crew.start(member)
     screen.say(`  ${member.name} (process ${crew.pid(member.name)})`)
   }
-  screen.say(`Watch it in a browser: http://127.0.0.1:${ports.dashboardPort}`)
   await judge.start()
 
   let interrupted = false
@@ -91,10 +85,7 @@ interface Plan {
 }
 
 /** Configurations as a user would write them, and who runs with which. */
-function writePlan(
-  options: DemoOptions,
-  ports: { vehiclePort: number; brokerPort: number; dashboardPort: number },
-): Plan {
+function writePlan(options: DemoOptions, ports: { vehiclePort: number; brokerPort: number }): Plan {
   const { scenario, video, out, student } = options
   const epoch = Date.now() - 1000 * BEGIN_S + 3000
   const source = video === undefined ? `sim:${scenario}?${CAMERA}&epoch=${epoch}` : resolve(video)
@@ -108,7 +99,6 @@ function writePlan(
   }
   const ground = write('ground.yaml', {
     listen: { port: ports.brokerPort },
-    dashboard: { port: ports.dashboardPort },
     student,
     teacher,
     stateDir: join(out, 'ground-state'),

@@ -42,8 +42,16 @@ export async function startGround(options: {
     broker = config.broker === undefined ? await startBroker({ ...config.listen, log }) : undefined
     const brokerUrl = config.broker ?? broker!.url
     const connection = connectMqtt({ url: brokerUrl, clientId: 'kestrel-ground', log: log.child('link') })
-    const { uplinkKbps } = config
-    const station = new GroundStation({ connection, learner, clock, uplinkKbps, observers: looking, log })
+    const { uplinkKbps, fleet } = config
+    const station = new GroundStation({
+      connection,
+      learner,
+      clock,
+      uplinkKbps,
+      fleet,
+      observers: looking,
+      log,
+    })
     if (config.dashboard.enabled) {
       dashboard = new Dashboard({ config, student: learner.student, station, clock, log })
       looking.push(dashboard.observer)
