@@ -25,6 +25,7 @@ const benches: Record<string, { entry: string; what: string }> = {
     entry: 'benchFleetFlight',
     what: 'frame budgets of several agents beside one ground station',
   },
+  review: { entry: 'benchReview', what: 'the first view of a flight of 2 GB: time and memory' },
   render: { entry: 'benchRender', what: 'a frame of the simulated camera on one core' },
 }
 

@@ -9,6 +9,7 @@ import { Crew, type Member } from './crew.js'
 import { Judge } from './judge.js'
 import { LinkObserver } from './link-observer.js'
 import { type DemoOptions, readOptions } from './options.js'
+import { offerReview } from './review.js'
 import { Screen } from './screen.js'
 import { VehicleObserver } from './vehicle-observer.js'
 
@@ -72,7 +73,12 @@ async function main(argv: string[]): Promise<number> {
   await crew.stop()
   await link.close()
   vehicle.stop()
-  return report(options, screen, { judge, link, beganMs, flownS, interrupted })
+  const code = report(options, screen, { judge, link, beganMs, flownS, interrupted })
+  await offerReview({
+    ...{ root, logs: join(options.out, 'logs'), screen },
+    open: process.stdout.isTTY && !options.headless && !interrupted,
+  })
+  return code
 }
 
 interface Plan {

@@ -12,7 +12,7 @@ import type { Recording } from './recording.js'
 import { writeReport } from './report/report.js'
 import { mountReview } from './routes.js'
 
-const DEFAULT_DIR = 'flights'
+const DEFAULT_DIR = 'logs'
 const DEFAULT_PORT = 8081
 
 const students = () =>

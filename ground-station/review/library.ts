@@ -30,15 +30,18 @@ interface Opened {
 export class FlightLibrary {
   readonly #root: string
   readonly #students: string[]
+  readonly #mayBeAbsent: boolean
   readonly #opened = new Map<string, Opened>()
   readonly #entries = new Map<string, { state: string; entry: FlightEntry }>()
 
   /**
    * @param root a folder of flights, a flight's folder, or a file
    * @param options.students files in which a flight's student may be found
+   * @param options.mayBeAbsent the folder comes with the first flight: until then there are none
    */
-  constructor(root: string, options: { students?: string[] } = {}) {
+  constructor(root: string, options: { students?: string[]; mayBeAbsent?: boolean } = {}) {
     this.#root = root
+    this.#mayBeAbsent = options.mayBeAbsent ?? false
     this.#students = options.students ?? []
   }
 
@@ -140,6 +143,7 @@ export class FlightLibrary {
   #sources(): Source[] {
     const root = this.#root
     const about = statSync(root, { throwIfNoEntry: false })
+    if (about === undefined && this.#mayBeAbsent) return []
     if (about === undefined) throw new UserError(`There is no log or folder ${root}`)
     if (!about.isDirectory()) return [{ id: basename(root), path: root, state: stateOf(root) }]
     if (mcaps(root).length > 0 && folders(root).every(name => mcaps(join(root, name)).length === 0)) {

@@ -3,6 +3,7 @@ import type { LabelMap } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
 import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import { packLabels } from '../dashboard/labels.js'
 import type { FlightList, LabelSide } from './api.js'
 import type { FlightLibrary } from './library.js'
 import { writeReport } from './report/report.js'
@@ -111,14 +112,9 @@ function found<T>(value: T | undefined, what: string): T {
   return value
 }
 
-/** Width and height as uint16, little-endian, then a byte for each pixel: web/shared/labels.ts reads it. */
-function labels(context: Context, { width, height, data }: LabelMap) {
-  const bytes = new Uint8Array(4 + data.length)
-  const view = new DataView(bytes.buffer)
-  view.setUint16(0, width, true)
-  view.setUint16(2, height, true)
-  bytes.set(data, 4)
+function labels(context: Context, map: LabelMap) {
   context.header('cache-control', FOREVER)
   context.header('content-type', 'application/octet-stream')
-  return context.body(bytes)
+  context.header('content-encoding', 'gzip')
+  return context.body(packLabels(map))
 }

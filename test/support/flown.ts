@@ -3,7 +3,6 @@ import { create } from '@bufbuild/protobuf'
 import { FlightLog, type FlightLogLimits } from '@kestrel/flight-log'
 import { encodeEnvelope, encodeSegment, SegmentSchema, VideoCodec } from '@kestrel/link'
 import {
-  applyUpdate,
   ConfusionMatrix,
   encodeUpdate,
   type LabelMap,
@@ -19,7 +18,7 @@ export const FLOWN_MS = Date.UTC(2026, 10, 28, 14, 0, 0)
 
 const student = join(import.meta.dirname, '../../../models/student-aerial8-256x144.onnx')
 /** T_update, s: frames of one clip. */
-const PERIOD_S = 10
+const PERIOD_S = 5
 
 export interface FlownOptions {
   /** Folder of flights. */
@@ -27,10 +26,13 @@ export interface FlownOptions {
   id: string
   /** A frame a second. */
   seconds?: number
+  /** Of the simulator; without one the frames are drawn anyhow, which takes no time. */
   scenario?: string
   seed?: number
   width?: number
   height?: number
+  /** Name of the student's file. */
+  student?: string
   /** Share of the pixels that the student gets wrong at the beginning; it halves with each update. */
   error?: number
   limits?: FlightLogLimits
@@ -46,18 +48,19 @@ export interface FlownOptions {
  * @returns the flight's folder and what was put in
  */
 export async function writeFlown(options: FlownOptions) {
-  const { dir, id, seconds = 60, scenario: name = 'valley-to-town', seed = 1 } = options
+  const { dir, id, seconds = 60, scenario: name, seed = 1 } = options
+  const { student: named = 'student-aerial8-256x144.onnx' } = options
   const { width = 256, height = 144, error = 0.4, limits, startMs = FLOWN_MS, offsetMs = 0 } = options
   const clock = new VirtualClock(startMs)
   const groundClock = { nowMs: () => clock.nowMs() + offsetMs, sleep: clock.sleep.bind(clock) }
   const info = {
-    ...{ id, drone: 'kite', startMs, software: '0.1.0', student: 'student-aerial8-256x144.onnx' },
+    ...{ id, drone: 'kite', startMs, software: '0.1.0', student: named },
     classes: [...aerialClasses],
     palette: aerialPalette.map(colour => [...colour] as [number, number, number]),
     configuration: JSON.stringify({
       drone: 'kite',
       ams: { updatePeriodS: PERIOD_S },
-      camera: { source: name },
+      camera: { source: name ?? 'drawn' },
     }),
   }
   const drone = new FlightLog({ dir, info: { ...info, side: 'drone' }, limits, clock, log: silentLog })
@@ -67,8 +70,8 @@ export async function writeFlown(options: FlownOptions) {
   })
   drone.start()
   ground.start()
-  const scenario = loadScenario(name)
-  const camera = new RenderThread({ scenario, width, height })
+  const camera =
+    name === undefined ? undefined : new RenderThread({ scenario: loadScenario(name), width, height })
   const rng = createRng(`${seed}/flown`)
   const weights = new Weights(rng)
   const frames: { captureMs: number; image: RgbImage; truth: LabelMap }[] = []
@@ -81,7 +84,7 @@ export async function writeFlown(options: FlownOptions) {
   for (let s = 0; s < seconds; s++) {
     await clock.advanceTo(startMs + 1000 * s)
     const at = 20 + (s * 180) / seconds
-    const { image, labels: truth } = await camera.render(at)
+    const { image, labels: truth } = (await camera?.render(at)) ?? drawn(s, width, height)
     const captureMs = clock.nowMs() - 30
     const frame = { captureMs, image, truth }
     frames.push(frame)
@@ -165,7 +168,7 @@ export async function writeFlown(options: FlownOptions) {
   drone.event('disarmed', 'Disarmed')
   await drone.stop()
   await ground.stop()
-  await camera.stop()
+  await camera?.stop()
   return { folder: drone.folder, ...put }
 }
 
@@ -186,9 +189,16 @@ class Weights {
     const values = Float32Array.from(indices, i => base[i] * (1 + 0.3 * this.#rng.normal()))
     const version = ++this.#sent
     const baseVersion = this.version
-    const { bytes } = encodeUpdate({ codec: 'delta', baseVersion, version, base, indices, values })
+    const { bytes, parameters } = encodeUpdate({
+      codec: 'delta',
+      baseVersion,
+      version,
+      base,
+      indices,
+      values,
+    })
     if (applied) {
-      this.#parameters = applyUpdate(bytes, { version: baseVersion, parameters: base }).parameters
+      this.#parameters = parameters
       this.version = version
     }
     return { bytes, version, baseVersion }
@@ -299,4 +309,18 @@ async function logSegment(
   const bytes = encodeEnvelope({ case: 'segment', value: segment }, { clock })
   log.envelope('segment', bytes)
   return bytes
+}
+
+/** Hills that move, with a pattern on them, and their labels. */
+function drawn(s: number, width: number, height: number): { image: RgbImage; labels: LabelMap } {
+  const image = new Uint8Array(3 * width * height)
+  const labels = new Uint8Array(width * height)
+  for (let i = 0; i < labels.length; i++) {
+    const [x, y] = [i % width, Math.floor(i / width)]
+    const label = Math.min(7, Math.max(0, Math.floor((8 * (y + 12 * Math.sin((x + 9 * s) / 23))) / height)))
+    labels[i] = label
+    const grain = ((x + 5 * s) >> 3) % 2 === (y >> 3) % 2 ? 18 : 0
+    for (let c = 0; c < 3; c++) image[3 * i + c] = Math.min(255, aerialPalette[label][c] * 0.8 + grain)
+  }
+  return { image: { width, height, data: image }, labels: { width, height, data: labels } }
 }
