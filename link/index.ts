@@ -7,6 +7,15 @@ export {
   type StateHandler,
   type Will,
 } from './connection.js'
+export {
+  type BrokerAuth,
+  type Credentials,
+  GROUND_NAME,
+  groundKeyOf,
+  isLoopback,
+  parseCredentials,
+  readCredentials,
+} from './credentials.js'
 export { type MemoryBroker, type MemoryConnection, memoryBroker } from './memory-broker.js'
 export {
   Deduplicator,
@@ -15,6 +24,7 @@ export {
   type FullEnvelope,
   ID_BYTES,
   MessageRefused,
+  mostBytes,
   newMessageId,
   type Payload,
   type PayloadInit,
@@ -25,6 +35,7 @@ export {
 } from './messages.js'
 export { connectMqtt, type MqttOptions } from './mqtt.js'
 export * from './proto/kestrel_pb.js'
+export { signEnvelope, verifyEnvelope } from './signature.js'
 export {
   checkDroneName,
   delivery,

@@ -3,6 +3,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/p
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { type Clock, messageOf } from '@kestrel/runtime'
 import { type Envelope, EnvelopeSchema, type PoseSchema, type VehicleSchema } from './proto/kestrel_pb.js'
+import type { What } from './topics.js'
 
 /** The version of link/proto/kestrel.proto that this code speaks. */
 export const SCHEMA_VERSION = 1
@@ -36,6 +37,8 @@ export type RefusalReason =
   | 'wrong-size'
   | 'wrong-count'
   | 'undecodable'
+  | 'signature'
+  | 'replay'
 
 /** A message from the other side that cannot be used. It changes nothing here; count it, say so, go on. */
 export class MessageRefused extends Error {
@@ -72,6 +75,16 @@ const limits: Record<number, { name: string; bytes: number; repeated?: { field: 
   40: { name: 'receipt', bytes: 1 * KiB },
   17: { name: 'command', bytes: 4 * KiB },
   18: { name: 'command-result', bytes: 16 * KiB },
+  30: { name: 'signature', bytes: 256 },
+}
+
+/** What an envelope may take besides its payload: id, time, signature. */
+const ENVELOPE_BYTES = KiB
+
+/** The most bytes that a message of a kind may have; the most of any without one. */
+export function mostBytes(what?: What): number {
+  const limit = Object.values(limits).find(({ name }) => name === what)
+  return limit === undefined ? MAX_BYTES : Math.min(MAX_BYTES, limit.bytes + ENVELOPE_BYTES)
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Log, messageOf, UserError } from '@kestrel/runtime'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { Backoff } from './backoff.js'
 import { type Connection, Handlers, type MessageHandler, type StateHandler, type Will } from './connection.js'
+import { type BrokerAuth, isLoopback } from './credentials.js'
 import { Outgoing } from './outgoing.js'
 
 export interface MqttOptions {
@@ -10,6 +11,8 @@ export interface MqttOptions {
   /** Stable: the broker keeps the session under it while the client is away. */
   clientId: string
   will?: Will
+  /** Anonymous without. */
+  auth?: BrokerAuth
   log: Log
   /** A silent link counts as dead after 1.5 times this. */
   keepaliveS?: number
@@ -41,10 +44,10 @@ const REFUSED = 128
  *
  * One line is logged for each change of state, and one when the reason of an outage changes; none per attempt.
  *
- * @throws UserError when the URL is none
+ * @throws UserError when the URL is none, holds a password, or would send a secret unencrypted over a network
  */
 export function connectMqtt(options: MqttOptions): Connection {
-  checkUrl(options.url)
+  checkUrl(options.url, options.auth !== undefined)
   return new MqttConnection(options)
 }
 
@@ -139,7 +142,7 @@ class MqttConnection implements Connection {
 
   /** One attempt is one client of the library, which reconnects and queues nothing by itself. */
   #attempt(): void {
-    const { url, clientId, will, keepaliveS = 10 } = this.#options
+    const { url, clientId, will, auth, keepaliveS = 10 } = this.#options
     const options: IClientOptions = {
       clientId,
       protocolVersion: 4,
@@ -150,6 +153,11 @@ class MqttConnection implements Connection {
       resubscribe: false,
       queueQoSZero: false,
       will: will && { ...will, payload: asBuffer(will.payload) },
+      ...(auth !== undefined && { username: auth.user, password: auth.secret }),
+      ...(auth?.ca !== undefined && { ca: auth.ca }),
+      // Pinned to its name, so that its address may change. (The library sets it to the address otherwise.)
+      ...(auth?.serverName !== undefined && { servername: auth.serverName }),
+      rejectUnauthorized: true,
     }
     const client = mqtt.connect(url, options)
     this.#client = client
@@ -242,17 +250,34 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function checkUrl(url: string): void {
+function checkUrl(url: string, secret: boolean): void {
   const expected = 'expected something like mqtt://192.168.1.10:1883 (or mqtts, ws, wss)'
-  let protocol: string
+  let parsed: URL
   try {
-    protocol = new URL(url).protocol
-  } catch (cause) {
-    throw new UserError(`The broker's address ${JSON.stringify(url)} is not a URL: ${expected}`, { cause })
+    parsed = new URL(url)
+  } catch {
+    throw new UserError(
+      `The broker's address ${JSON.stringify(withoutPassword(url))} is not a URL: ${expected}`,
+    )
+  }
+  const { protocol, hostname } = parsed
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw new UserError(
+      `The broker's address ${JSON.stringify(withoutPassword(url))} holds a user or a password: these belong in a file of their own (docs/pairing.md)`,
+    )
+  }
+  if (secret && ['mqtt:', 'ws:'].includes(protocol) && !isLoopback(hostname)) {
+    throw new UserError(
+      `The broker's address ${url} would send this drone's secret unencrypted: expected mqtts://${parsed.host}, or remove "broker" so that the credentials name it`,
+    )
   }
   if (!['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(protocol)) {
     throw new UserError(`The broker's address ${JSON.stringify(url)} begins with ${protocol}: ${expected}`)
   }
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//')
 }
 
 const explanations: Record<string, string> = {
@@ -263,6 +288,15 @@ const explanations: Record<string, string> = {
   EAI_AGAIN: 'its name cannot be looked up now',
   ETIMEDOUT: 'no answer',
   ECONNRESET: 'the connection was reset',
+  // Return codes of CONNACK [MQTT-3.2.2-6].
+  4: 'it does not know this drone any more (revoked, or paired anew since): kestrel-ground pair NAME there, kestrel-agent pair here (docs/pairing.md)',
+  5: 'it takes paired drones only: kestrel-ground pair NAME there, kestrel-agent pair here (docs/pairing.md)',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is another ground station than the one that this drone was paired with',
+  SELF_SIGNED_CERT_IN_CHAIN: 'it is another ground station than the one that this drone was paired with',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    'it is another ground station than the one that this drone was paired with',
+  CERT_SIGNATURE_FAILURE: 'it is another ground station than the one that this drone was paired with',
+  EPROTO: 'it does not speak TLS there, or not to us',
 }
 
 function describe(error: Error & { code?: string | number }): string {

@@ -14,18 +14,24 @@ export type What =
   | 'command'
   | 'command-result'
 
-/** How each kind of message travels (DESIGN.md section 6). A retained one is handed to whoever subscribes later. */
-export const delivery: Record<What, { payload: Payload['case']; qos: 0 | 1; retain: boolean }> = {
-  status: { payload: 'status', qos: 1, retain: true },
-  telemetry: { payload: 'telemetry', qos: 0, retain: false },
-  segment: { payload: 'segment', qos: 1, retain: false },
-  receipt: { payload: 'receipt', qos: 1, retain: false },
-  update: { payload: 'update', qos: 1, retain: false },
-  'update-result': { payload: 'updateResult', qos: 1, retain: false },
-  control: { payload: 'control', qos: 1, retain: true },
-  resync: { payload: 'resync', qos: 1, retain: false },
-  command: { payload: 'command', qos: 1, retain: false },
-  'command-result': { payload: 'commandResult', qos: 1, retain: false },
+/**
+ * How each kind of message travels (DESIGN.md section 6), and who sends it: nobody else may, and what comes from the ground is signed. A
+ * retained one is handed to whoever subscribes later.
+ */
+export const delivery: Record<
+  What,
+  { payload: Payload['case']; from: 'drone' | 'ground'; qos: 0 | 1; retain: boolean }
+> = {
+  status: { payload: 'status', from: 'drone', qos: 1, retain: true },
+  telemetry: { payload: 'telemetry', from: 'drone', qos: 0, retain: false },
+  segment: { payload: 'segment', from: 'drone', qos: 1, retain: false },
+  receipt: { payload: 'receipt', from: 'ground', qos: 1, retain: false },
+  update: { payload: 'update', from: 'ground', qos: 1, retain: false },
+  'update-result': { payload: 'updateResult', from: 'drone', qos: 1, retain: false },
+  control: { payload: 'control', from: 'ground', qos: 1, retain: true },
+  resync: { payload: 'resync', from: 'drone', qos: 1, retain: false },
+  command: { payload: 'command', from: 'ground', qos: 1, retain: false },
+  'command-result': { payload: 'commandResult', from: 'drone', qos: 1, retain: false },
 }
 
 const ROOT = 'kestrel/v1'

@@ -1,5 +1,7 @@
 export { type Clock, RealClock, VirtualClock } from './clock.js'
 export { loadConfig, parseConfig } from './config.js'
 export { messageOf, UserError } from './errors.js'
+export { Incidents } from './incidents.js'
 export { createLog, type Log, type LogLevel, type LogLine, observeLog, silentLog } from './log.js'
 export { createRng, type Rng, sampleWithoutReplacement } from './random.js'
+export { adoptOwner, readSecretFile, writeSecretFile } from './secret-file.js'

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { connectMqtt } from '@kestrel/link'
+import { connectMqtt, readCredentials } from '@kestrel/link'
 import { type RgbImage, readStudentFile } from '@kestrel/models'
 import { type Clock, RealClock, silentLog, UserError } from '@kestrel/runtime'
 import { openCamera } from '../camera/open.js'
@@ -65,14 +65,15 @@ export async function checkCamera(config: AgentConfig, running: AgentStatus | un
 }
 
 /** Connects once. @throws UserError */
-export async function checkBroker({ broker, drone }: AgentConfig): Promise<string> {
+export async function checkBroker({ broker, drone, credentials }: AgentConfig): Promise<string> {
   let reason = `no answer in ${BROKER_MS / 1000} s`
   const log = {
     ...silentLog,
     warn: (message: string) => void (reason = message.replace(/\. Trying again.*/, '')),
   }
+  const auth = credentials === undefined ? undefined : readCredentials(credentials)
   // A name of its own: the drone's would throw the running agent off.
-  const connection = connectMqtt({ url: broker, clientId: `kestrel-${drone}-check`, log })
+  const connection = connectMqtt({ url: broker, clientId: `kestrel-${drone}/check`, auth, log })
   try {
     const up = await new Promise<boolean>(resolve => {
       const late = setTimeout(() => resolve(false), BROKER_MS)
@@ -86,7 +87,7 @@ export async function checkBroker({ broker, drone }: AgentConfig): Promise<strin
         `${reason}: start the ground station there, or set broker to its address; the drone flies without, and connects when it can`,
       )
     }
-    return `${broker.replace(/\/\/[^@/]*@/, '//')} answers`
+    return `${broker} answers (${auth === undefined ? 'not paired' : 'paired'})`
   } finally {
     await connection.close()
   }

@@ -11,6 +11,7 @@ import { loadAgentConfig } from './config.js'
 import { configHelp } from './config-help.js'
 import { VERSION } from './link-module.js'
 import { openNotify } from './notify.js'
+import { pairAgent } from './pair.js'
 import { rollBack } from './rollback.js'
 import { printStatus } from './status.js'
 import { vehicleCommand } from './vehicle-command.js'
@@ -85,6 +86,22 @@ Exit code 0: done; 2: nothing to go back from, or something to mend.`,
       code = await command(async () => {
         const options = loadAgentConfig(config)
         process.stdout.write(`${await rollBack(options, createLog('agent', options.log))}\n`)
+      })
+    })
+  program
+    .command('pair')
+    .description('take the credentials that `kestrel-ground pair` made for this drone')
+    .argument('<source>', 'the file, or the address that `kestrel-ground pair --serve` printed, in quotes')
+    .option('--config <file>', 'YAML file that the agent runs with', INSTALLED_CONFIG)
+    .addHelpText(
+      'after',
+      `
+From then on the drone connects with TLS, to this ground station only, and takes updates and orders from nobody else (docs/pairing.md).
+Exit code 0: done; 2: something to mend, the message says what.`,
+    )
+    .action(async (source: string, { config }: { config: string }) => {
+      code = await command(async () => {
+        process.stdout.write(`${await pairAgent(source, config)}\n`)
       })
     })
   program

@@ -1,6 +1,7 @@
-import { dirname, resolve } from 'node:path'
-import { checkDroneName, pixelFormats } from '@kestrel/link'
-import { loadConfig, messageOf, parseConfig } from '@kestrel/runtime'
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { checkDroneName, pixelFormats, readCredentials } from '@kestrel/link'
+import { loadConfig, messageOf, parseConfig, UserError } from '@kestrel/runtime'
 import { z } from 'zod'
 import { isPath } from '../camera/address.js'
 import { resolveVehiclePaths, vehicleSchema } from './vehicle-config.js'
@@ -23,8 +24,15 @@ export const agentSchema = z.strictObject({
   broker: z
     .string()
     .regex(/^(mqtts?|wss?|tcp|tls):\/\/[^/\s]+/, 'expected a URL such as mqtt://192.168.1.10:1883')
-    .default('mqtt://127.0.0.1:1883')
-    .describe('the MQTT broker; the ground station has one built in'),
+    .optional()
+    .describe('the MQTT broker; without, the one of the credentials, or mqtt://127.0.0.1:1883'),
+  credentials: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'file that `kestrel-agent pair` made; credentials.json in stateDir where there is one (docs/pairing.md)',
+    ),
   student: z.string().min(1).describe('the shipped student, an ONNX file'),
   stateDir: z
     .string()
@@ -219,7 +227,15 @@ export const agentSchema = z.strictObject({
   vehicle: vehicleSchema,
 })
 
-export type AgentConfig = z.infer<typeof agentSchema>
+type Options = z.infer<typeof agentSchema>
+
+/** As written, with paths and the broker that they come down to. */
+export type AgentConfig = Options & { broker: string }
+
+/** Where `kestrel-agent pair` puts the credentials unless told otherwise. */
+const CREDENTIALS = 'credentials.json'
+
+const LOCAL_BROKER = 'mqtt://127.0.0.1:1883'
 
 /**
  * Reads `agent.yaml`. Relative paths in it are relative to the file.
@@ -227,17 +243,47 @@ export type AgentConfig = z.infer<typeof agentSchema>
  * @throws UserError
  */
 export function loadAgentConfig(file: string): AgentConfig {
-  return resolvePaths(loadConfig(file, agentSchema), dirname(resolve(file)))
+  return withCredentials(resolvePaths(loadConfig(file, agentSchema), dirname(resolve(file))), file)
+}
+
+/** Whose credentials belong where, for what makes them: those that are there may be of no use. @throws UserError */
+export function loadPairingConfig(file: string): { drone: string; credentials: string } {
+  const { drone, stateDir, credentials } = resolvePaths(loadConfig(file, agentSchema), dirname(resolve(file)))
+  return { drone, credentials: credentials ?? join(stateDir, CREDENTIALS) }
 }
 
 /** The same for an object; paths stay relative to the working directory. */
 export function parseAgentConfig(value: unknown, source = 'the agent configuration'): AgentConfig {
-  return resolvePaths(parseConfig(value, agentSchema, source), process.cwd())
+  return withCredentials(resolvePaths(parseConfig(value, agentSchema, source), process.cwd()), source)
 }
 
-function resolvePaths(config: AgentConfig, folder: string): AgentConfig {
+/** @throws UserError where there are credentials that cannot be used, or another drone's */
+function withCredentials(options: Options, source: string): AgentConfig {
+  // A file that is named must be there; the usual one may be.
+  const usual = join(options.stateDir, CREDENTIALS)
+  const file = options.credentials ?? (existsSync(usual) ? usual : undefined)
+  if (file === undefined) return { ...options, broker: options.broker ?? LOCAL_BROKER }
+  const { drone, broker } = readCredentials(file)
+  checkOwner(drone, options.drone, { credentials: file, config: source })
+  return { ...options, credentials: file, broker: options.broker ?? broker }
+}
+
+/** @throws UserError where credentials are another drone's */
+export function checkOwner(
+  owner: string,
+  drone: string,
+  files: { credentials: string; config: string },
+): void {
+  if (owner === drone) return
+  throw new UserError(
+    `${files.credentials} holds the credentials of "${owner}", but ${files.config} says "drone: ${drone}": pair ${drone}, or change its name`,
+  )
+}
+
+function resolvePaths(config: Options, folder: string): Options {
   return {
     ...config,
+    credentials: config.credentials && resolve(folder, config.credentials),
     student: resolve(folder, config.student),
     stateDir: resolve(folder, config.stateDir),
     vehicle: resolveVehiclePaths(config.vehicle, folder),

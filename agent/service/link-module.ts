@@ -1,13 +1,17 @@
 import { create } from '@bufbuild/protobuf'
 import {
+  type BrokerAuth,
   type Command,
   type Connection,
   Deduplicator,
   decodeEnvelope,
   delivery,
   encodeEnvelope,
+  groundKeyOf,
+  MessageRefused,
   type Payload,
   type PayloadInit,
+  readCredentials,
   topic,
   type Update,
   type UpdateResult,
@@ -15,16 +19,23 @@ import {
   type What,
   type Will,
 } from '@kestrel/link'
-import { type Clock, type Log, messageOf } from '@kestrel/runtime'
+import { type Clock, Incidents, type Log, messageOf } from '@kestrel/runtime'
 import { UpdateParts } from '../student/update-parts.js'
 import type { CommandAnswer } from './commands.js'
 import type { AgentConfig } from './config.js'
+import { GroundTrust } from './ground-trust.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
 import type { UplinkModule } from './uplink-module.js'
 
 /** Opens the connection to the broker; tests give one in memory. */
-export type Connect = (options: { url: string; clientId: string; will: Will; log: Log }) => Connection
+export type Connect = (options: {
+  url: string
+  clientId: string
+  will: Will
+  auth?: BrokerAuth
+  log: Log
+}) => Connection
 
 /**
  * How often the status is said again, ms. A broker publishes a last will when it pleases, also after the drone is back; whoever comes later would
@@ -38,6 +49,9 @@ type Uplink = Pick<UplinkModule, 'control' | 'receipt' | 'setUp'>
 
 /** Updates that may wait for one another; the ground sends one at a time. */
 const MAX_WAITING_UPDATES = 8
+
+/** Least time between two answers to updates that are not signed by our ground station, ms. */
+const FORGED_ANSWER_MS = 10_000
 
 /** Refusals that mean the chain of versions is broken, so that the ground has to bring us to its weights. */
 const chainBroken = new Set(['wrong-base', 'wrong-digest', 'result-mismatch'])
@@ -56,6 +70,9 @@ export class LinkModule implements Module {
   readonly #deduplicator = new Deduplicator()
   #connection: Connection | undefined
   #parts: UpdateParts | undefined
+  readonly #incidents: Incidents
+  #trust: GroundTrust | undefined
+  #forgedMs = Number.NEGATIVE_INFINITY
   #waitingUpdates = 0
   readonly #stopping = new AbortController()
   #bytesUp = 0
@@ -84,6 +101,7 @@ export class LinkModule implements Module {
     this.#onCommand = options.onCommand
     this.#clock = options.clock
     this.#log = options.log.child('link')
+    this.#incidents = new Incidents({ log: this.#log, clock: this.#clock })
   }
 
   get up(): boolean {
@@ -95,8 +113,24 @@ export class LinkModule implements Module {
     return { up: this.#bytesUp, down: this.#bytesDown }
   }
 
+  /** Whether the ground's messages have to be signed. */
+  get paired(): boolean {
+    return this.#trust?.paired ?? false
+  }
+
+  /** Messages that were refused, by reason. */
+  get refused(): Record<string, number> {
+    return this.#incidents.counts
+  }
+
+  /** @throws UserError where the credentials cannot be used */
   start(): void {
-    const { drone, broker } = this.#config
+    const { drone, broker, stateDir } = this.#config
+    const credentials =
+      this.#config.credentials === undefined ? undefined : readCredentials(this.#config.credentials)
+    const key = credentials && groundKeyOf(credentials)
+    this.#trust = new GroundTrust({ drone, key, stateDir, log: this.#log })
+    this.#trust.start()
     this.#parts = new UpdateParts({ parameterCount: this.#student.student.parameterCount })
     const connection = this.#connect({
       url: broker,
@@ -107,6 +141,7 @@ export class LinkModule implements Module {
         retain: true,
         qos: 1,
       },
+      auth: credentials,
       log: this.#log,
     })
     this.#connection = connection
@@ -120,8 +155,8 @@ export class LinkModule implements Module {
     this.#subscribe('receipt', payload => {
       if (payload.case === 'receipt') this.#uplink().receipt(payload.value.segment)
     })
-    this.#subscribe('update', payload => {
-      if (payload.case === 'update') void this.#onUpdate(payload.value)
+    this.#subscribe('update', (payload, sending) => {
+      if (payload.case === 'update') void this.#onUpdate(payload.value, sending)
     })
     this.#subscribe('command', payload => {
       if (payload.case === 'command') void this.#command(payload.value)
@@ -139,6 +174,7 @@ export class LinkModule implements Module {
     this.#stopping.abort()
     if (connection.up) await this.#send('status', this.#status(false))
     await connection.close()
+    await this.#trust?.stop()
   }
 
   /** Publishes one message as its kind travels. Resolves when it is gone, or never will be (which is logged). */
@@ -168,16 +204,21 @@ export class LinkModule implements Module {
     }
   }
 
-  #subscribe(what: What, handle: (payload: Payload) => void): void {
+  /** @param handle called with messages that may be acted on, and with the number of their signature */
+  #subscribe(what: What, handle: (payload: Payload, counter: bigint) => void): void {
     const name = topic(this.#config.drone, what)
     this.#connection
       ?.subscribe(name, (_, bytes) => {
         this.#bytesDown += bytes.length
         try {
-          const { id, payload } = decodeEnvelope(bytes)
-          if (!this.#deduplicator.isRepeat(id)) handle(payload)
+          const envelope = decodeEnvelope(bytes)
+          const { id, payload } = envelope
+          const counter = this.#trust?.verify(what, bytes, envelope) ?? 0n
+          if (this.#deduplicator.isRepeat(id)) return
+          this.#trust?.admit(what, counter)
+          handle(payload, counter)
         } catch (error) {
-          this.#log.warn(`A message of ${name} was refused: ${messageOf(error)}`)
+          this.#onRefused(what, bytes, error)
         }
       })
       .catch(error => {
@@ -191,21 +232,29 @@ export class LinkModule implements Module {
     if (value !== undefined) await this.#send('command-result', { case: 'commandResult', value })
   }
 
-  async #onUpdate(update: Update): Promise<void> {
+  #onRefused(what: What, bytes: Uint8Array, error: unknown): void {
+    const reason = error instanceof MessageRefused ? error.reason : 'failed'
+    const name = topic(this.#config.drone, what)
+    this.#incidents.add(reason, `A message of ${name} was refused: ${messageOf(error)}`)
+    const nowMs = this.#clock.nowMs()
+    if (what !== 'update' || reason !== 'signature' || nowMs - this.#forgedMs < FORGED_ANSWER_MS) return
+    // The ground should know: it may have new keys, and this drone has to be paired again.
+    this.#forgedMs = nowMs
+    const { payload } = decodeEnvelope(bytes)
+    if (payload.case === 'update') void this.#refuse(payload.value.version, 'signature', messageOf(error))
+  }
+
+  async #onUpdate(update: Update, sending: bigint): Promise<void> {
     let data: Uint8Array | undefined
     try {
-      data = this.#parts?.add(update)
+      data = this.#parts?.add(update, sending)
     } catch (error) {
       this.#log.warn(`A part of update ${update.version} was refused: ${messageOf(error)}`)
       return
     }
     if (data === undefined) return
     if (!this.#takesUpdates()) {
-      const { version: modelVersion, digest: modelDigest } = this.#student.applier
-      const detail = 'the pilot has paused learning'
-      const { version } = update
-      const refusal = { version, applied: false, reason: 'paused', detail, modelVersion, modelDigest }
-      await this.#answer(create(UpdateResultSchema, refusal))
+      await this.#refuse(update.version, 'paused', 'the pilot has paused learning')
       return
     }
     if (this.#waitingUpdates >= MAX_WAITING_UPDATES) {
@@ -218,6 +267,12 @@ export class LinkModule implements Module {
     const result = await this.#student.applier.apply(data)
     this.#waitingUpdates -= 1
     await this.#answer(result)
+  }
+
+  async #refuse(version: number, reason: string, detail: string): Promise<void> {
+    const { version: modelVersion, digest: modelDigest } = this.#student.applier
+    const refusal = { version, applied: false, reason, detail, modelVersion, modelDigest }
+    await this.#answer(create(UpdateResultSchema, refusal))
   }
 
   async #answer(result: UpdateResult): Promise<void> {

@@ -15,7 +15,8 @@ export interface AgentStatus {
   camera: { source: string; description: string; trouble?: string }
   flight: { fps: number; p50Ms: number; p99Ms: number; frames: number; dropped: number }
   model: { student: string; version: number }
-  link: { broker: string; up: boolean }
+  /** `refused`: messages that came and were not acted on, by reason. */
+  link: { broker: string; up: boolean; paired: boolean; refused: Record<string, number> }
   uplink: { samplingFps: number; waiting: number; sent: number; dropped: number }
   vehicle?: { connected: boolean; kind: string; armed: boolean; mode: string }
   board?: {
@@ -100,7 +101,7 @@ export class StatusModule implements Module {
       },
       flight: { fps, p50Ms, p99Ms, frames: flight.frames, dropped: camera.camera.dropped },
       model: { student: student.student.source, version: student.applier.version },
-      link: { broker: broker.replace(/\/\/[^@/]*@/, '//'), up: link.up },
+      link: { broker, up: link.up, paired: link.paired, refused: link.refused },
       uplink: {
         samplingFps: uplink.samplingFps,
         waiting: uplink.waiting,

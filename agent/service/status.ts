@@ -41,7 +41,7 @@ export function describeStatus(status: AgentStatus): string {
     ['Model', `${model.student}, version ${model.version}`],
     [
       'Link',
-      `${link.up ? 'up' : 'down'}, ${link.broker}; sampling ${uplink.samplingFps.toFixed(2)} frames/s, ` +
+      `${link.up ? 'up' : 'down'}, ${link.broker} (${link.paired ? 'paired' : 'not paired'}); sampling ${uplink.samplingFps.toFixed(2)} frames/s, ` +
         `${uplink.waiting} segments wait, ${uplink.sent} sent, ${uplink.dropped} dropped`,
     ],
     ['Vehicle', describeVehicle(vehicle)],
@@ -53,6 +53,8 @@ export function describeStatus(status: AgentStatus): string {
       `at most ${board.limitFps.toFixed(1)} frames/s because of ${board.reasons.join(', ')}; ${board.skipped} frames let go`,
     ])
   }
+  const refused = Object.entries(link.refused).map(([reason, count]) => `${reason} ${count}`)
+  if (refused.length > 0) lines.push(['Refused', `messages from the link: ${refused.join(', ')}`])
   return lines.map(([name, text]) => `${name.padEnd(7)} ${text}`).join('\n')
 }
 

@@ -7,6 +7,7 @@ const MAX_PARTS = 1024
 export class UpdateParts {
   readonly #maxBytes: number
   #version = 0
+  #sending = 0n
   #parts: (Uint8Array | undefined)[] = []
   #bytes = 0
 
@@ -16,16 +17,20 @@ export class UpdateParts {
   }
 
   /**
+   * @param sending tells one sending of a version from another, where they are signed: parts of two do not mix
    * @returns the whole update once its last part is there, undefined before
    * @throws RangeError where the part belongs to no update that could be put together
    */
-  add(update: Update): Uint8Array | undefined {
+  add(update: Update, sending = 0n): Uint8Array | undefined {
     const { version, part, data } = update
     const parts = Math.max(1, update.parts)
     if (part >= parts || parts > MAX_PARTS) {
       throw new RangeError(`part ${part + 1} of ${parts}; at most ${MAX_PARTS} parts are taken`)
     }
-    if (version !== this.#version || parts !== this.#parts.length) this.#begin(version, parts)
+    if (version !== this.#version || sending !== this.#sending || parts !== this.#parts.length) {
+      this.#begin(version, parts)
+      this.#sending = sending
+    }
     this.#bytes += data.length - (this.#parts[part]?.length ?? 0)
     this.#parts[part] = data
     if (this.#bytes > this.#maxBytes) {

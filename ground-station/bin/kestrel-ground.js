@@ -6,15 +6,16 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   console.error('kestrel-ground: not built yet; run "npm run build" first')
   process.exit(2)
 }
-const { configCommand, pretrainCommand, reportFailure, startCommand } = await import(
-  '@kestrel/ground-station'
-)
+const { configCommand, dashboardCommand, pairCommand, pretrainCommand, reportFailure, startCommand } =
+  await import('@kestrel/ground-station')
 
 const program = new Command('kestrel-ground')
   .description('Kestrel on the ground: keeps teaching the students of drones in flight')
   .version('0.1.0')
   .addCommand(startCommand())
   .addCommand(configCommand())
+  .addCommand(pairCommand())
+  .addCommand(dashboardCommand())
   .addCommand(pretrainCommand())
 
 const reviewing = ['review', 'report', 'export']
@@ -32,7 +33,7 @@ try {
       .addCommand(review.exportCommand())
   }
   // The evaluation brings charts and optical flow along; the others do without.
-  if (!['start', 'config', 'pretrain', ...reviewing].includes(process.argv[2])) {
+  if (!['start', 'config', 'dashboard', 'pair', 'pretrain', ...reviewing].includes(process.argv[2])) {
     const { evaluateCommand } = await import('@kestrel/evaluate')
     program.addCommand(evaluateCommand())
   }

@@ -4,7 +4,7 @@ import type { GroundConfig } from '../service/config.js'
 import type { GroundStation } from '../service/ground-station.js'
 import type { StudentIdentity } from '../service/learner.js'
 import type { GroundObserver } from '../service/observer.js'
-import type { Authorize } from './authorize.js'
+import type { DashboardAccess } from './access.js'
 import { HISTORY_ROWS } from './drone-live.js'
 import { liveRoutes } from './live-routes.js'
 import { LiveSocket } from './live-socket.js'
@@ -18,6 +18,7 @@ export class Dashboard {
   readonly #socket: LiveSocket
   readonly #server: DashboardServer
   readonly #log: Log
+  readonly #locked: boolean
 
   /** @param options.routes what other parts add, such as the review */
   constructor(options: {
@@ -25,14 +26,16 @@ export class Dashboard {
     student: Pick<StudentIdentity, 'classes' | 'palette'>
     station: Pick<GroundStation, 'command'>
     routes?: MountRoutes[]
-    authorize?: Authorize
     clock: Clock
+    /** Where the page needs its token. */
+    access?: DashboardAccess
     log: Log
   }) {
-    const { config, student, station, routes = [], authorize, clock, log } = options
+    const { config, student, station, routes = [], access, clock, log } = options
     const { classes, palette = defaultPalette(classes.length) } = student
     const { dashboard, scores, uplinkKbps } = config
     this.#log = log
+    this.#locked = access !== undefined
     this.#state = new LiveState(clock)
     const hello = (): Hello => ({
       kind: 'hello',
@@ -46,8 +49,9 @@ export class Dashboard {
     })
     this.#server = new DashboardServer({
       ...dashboard,
-      authorize,
-      routes: [live, ...routes],
+      authorize: access?.token.authorize,
+      certificate: access?.certificate,
+      routes: [...(access === undefined ? [] : [access.token.routes]), live, ...routes],
       sockets: { '/api/live': this.#socket.upgrade },
       log,
     })
@@ -68,7 +72,8 @@ export class Dashboard {
     try {
       await this.#server.start()
       this.#socket.start()
-      this.#log.info(`Dashboard: ${this.#server.url}`)
+      const how = this.#locked ? ' (kestrel-ground dashboard prints the address that opens it)' : ''
+      this.#log.info(`Dashboard: ${this.#server.url}${how}`)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       this.#log.error(`No dashboard: ${messageOf(error)}`)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
@@ -35,6 +36,8 @@ export interface DashboardOptions {
   /** Path of each WebSocket, and who takes it. */
   sockets?: Record<string, Upgrade>
   authorize?: Authorize
+  /** PEM, for TLS; without, there is none. */
+  certificate?: { key: string; certificate: string }
   log: Log
 }
 
@@ -55,20 +58,23 @@ export class DashboardServer {
     if (address == null) return undefined
     const { host } = this.#options
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-    return `http://${name}:${address.port}`
+    const scheme = this.#options.certificate === undefined ? 'http' : 'https'
+    return `${scheme}://${name}:${address.port}`
   }
 
   /** @throws UserError where the port is taken or the address is not this machine's */
   async start(): Promise<void> {
-    const { host, port, sockets = {}, log } = this.#options
-    const server = createServer(
-      { headersTimeout: HEADERS_MS },
-      getRequestListener(this.#app().fetch, {
-        errorHandler: error => {
-          log.warn(`A request of the dashboard failed: ${messageOf(error)}`)
-        },
-      }),
-    )
+    const { host, port, sockets = {}, certificate, log } = this.#options
+    const limits = { headersTimeout: HEADERS_MS, handshakeTimeout: HEADERS_MS }
+    const listener = getRequestListener(this.#app().fetch, {
+      errorHandler: error => {
+        log.warn(`A request of the dashboard failed: ${messageOf(error)}`)
+      },
+    })
+    const server =
+      certificate === undefined
+        ? createServer(limits, listener)
+        : createSecureServer({ ...limits, key: certificate.key, cert: certificate.certificate }, listener)
     server.maxConnections = MAX_CONNECTIONS
     server.on('upgrade', (request, socket: Duplex, head) => {
       socket.on('error', () => undefined)

@@ -10,8 +10,17 @@ const threads = z.number().int().min(0).max(256)
 export const groundConfigSchema = z.strictObject({
   listen: z
     .strictObject({
-      host: z.string().default('127.0.0.1').describe('address; 0.0.0.0 lets drones on the network in'),
+      host: z
+        .string()
+        .default('127.0.0.1')
+        .describe('address; 0.0.0.0 lets paired drones on the network in, over TLS (docs/pairing.md)'),
       port: z.number().int().min(0).max(65_535).default(1883).describe('TCP port; 0 takes any free one'),
+      pairing: z
+        .enum(['auto', 'required'])
+        .default('auto')
+        .describe(
+          'whether drones have to be paired and to use TLS; auto: where not only this machine reaches the port',
+        ),
     })
     .prefault({})
     .describe('where the embedded MQTT broker listens'),
@@ -20,6 +29,18 @@ export const groundConfigSchema = z.strictObject({
     .regex(/^(mqtts?|tcp|wss?):\/\/./, 'expected a URL such as mqtt://192.168.1.10:1883')
     .optional()
     .describe('URL of an MQTT broker to use instead of the embedded one'),
+  brokerAuth: z
+    .strictObject({
+      user: z.string().min(1).describe('user name there'),
+      passwordFile: z.string().min(1).describe('file with the password, mode 0600'),
+      caFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("PEM of the authority behind its certificate; the system's without"),
+    })
+    .optional()
+    .describe('how the ground station logs in at that broker'),
   student: z.string().min(1).describe('the student, FILE.onnx; the same file as on the drone'),
   teacher: z
     .string()
@@ -87,6 +108,10 @@ export const groundConfigSchema = z.strictObject({
         .max(65_535)
         .default(8080)
         .describe('TCP port; 0 takes any free one; a port that is taken is said, and the rest goes on'),
+      access: z
+        .enum(['auto', 'token'])
+        .default('auto')
+        .describe('whether it asks for its token; auto: where not only this machine reaches it, with TLS'),
       tiles: z
         .string()
         .regex(/^https?:\/\/[^/]+\/.*\{z\}/, 'expected a URL such as https://tiles.example/{z}/{x}/{y}.png')
@@ -121,6 +146,11 @@ export function loadGroundConfig(file: string): GroundConfig {
     ...config,
     student: from(config.student),
     stateDir: from(config.stateDir),
+    brokerAuth: config.brokerAuth && {
+      ...config.brokerAuth,
+      passwordFile: from(config.brokerAuth.passwordFile),
+      caFile: config.brokerAuth.caFile && from(config.brokerAuth.caFile),
+    },
     teacher: config.teacher.startsWith('labels:sim:')
       ? config.teacher
       : config.teacher.startsWith('labels:')

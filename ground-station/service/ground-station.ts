@@ -15,7 +15,7 @@ import {
   type UpdateResult,
   type What,
 } from '@kestrel/link'
-import { type Clock, type Log, messageOf, UserError } from '@kestrel/runtime'
+import { type Clock, Incidents, type Log, messageOf, UserError } from '@kestrel/runtime'
 import type { Drone } from '../fleet/drone.js'
 import { type FleetOptions, fleetOptionsSchema } from '../fleet/options.js'
 import { Scheduler } from '../fleet/scheduler.js'
@@ -27,6 +27,11 @@ import type { GroundEvent, GroundObserver } from './observer.js'
 import { observers } from './observers.js'
 import { phaseLine } from './phase-line.js'
 
+/** Signs what goes to a topic; messages that belong together with one number. */
+export interface MessageSigner {
+  signAll(topic: string, messages: Uint8Array[]): Uint8Array[]
+}
+
 /** What is listened to. Not the whole tree: the ground's own updates would come back. */
 const heard: What[] = ['status', 'telemetry', 'segment', 'update-result', 'resync', 'command-result']
 
@@ -37,9 +42,11 @@ const heard: What[] = ['status', 'telemetry', 'segment', 'update-result', 'resyn
 export class GroundStation {
   readonly #connection: Connection
   readonly #learner: Learner
+  readonly #signer: MessageSigner | undefined
   readonly #clock: Clock
   readonly #log: Log
   readonly #uplinkKbps: number
+  readonly #incidents: Incidents
   readonly #tell: Required<GroundObserver>
   readonly #commander: Commander
   readonly #scheduler: Scheduler
@@ -52,25 +59,36 @@ export class GroundStation {
   constructor(options: {
     connection: Connection
     learner: Learner
+    /** Drones that were paired take nothing unsigned. */
+    signer?: MessageSigner
     clock: Clock
     uplinkKbps: number
     /** How drones share the learner; gain-aware by default. */
     fleet?: FleetOptions
+    /** Counts messages of no use, with what else is refused; of its own unless given. */
+    incidents?: Incidents
     /** Who looks on: the dashboard, the flight log. */
     observers?: readonly GroundObserver[]
     log: Log
   }) {
     this.#connection = options.connection
     this.#learner = options.learner
+    this.#signer = options.signer
     this.#clock = options.clock
     this.#uplinkKbps = options.uplinkKbps
     this.#scheduler = new Scheduler(options.fleet ?? fleetOptionsSchema.parse({}))
     this.#log = options.log
+    this.#incidents = options.incidents ?? new Incidents({ log: options.log, clock: options.clock })
     this.#tell = observers(options.observers ?? [], options.log)
     this.#commander = new Commander({
-      publish: (drone, payload) => this.#publish(drone, 'command', payload),
+      publish: (drone, payload) => this.#publish(drone, 'command', [payload]),
       clock: options.clock,
     })
+  }
+
+  /** What was refused so far, by kind. */
+  get refused(): Record<string, number> {
+    return this.#incidents.counts
   }
 
   /** Begins to listen. Does not wait for the broker: that may be away. */
@@ -127,11 +145,14 @@ export class GroundStation {
       envelope = decodeEnvelope(bytes)
     } catch (error) {
       if (!(error instanceof MessageRefused)) throw error
-      this.#log.warn(`A ${address.what} message of ${address.drone} is of no use: ${error.message}`)
+      this.#incidents.add(
+        error.reason,
+        `A ${address.what} message of ${address.drone} is of no use: ${error.message}`,
+      )
       return
     }
     if (envelope.payload.case !== delivery[address.what].payload) {
-      this.#log.warn(`A ${envelope.payload.case} message came to ${name}: left aside`)
+      this.#incidents.add('wrong-topic', `A ${envelope.payload.case} message came to ${name}: left aside`)
       return
     }
     if (this.#repeats.isRepeat(envelope.id)) {
@@ -330,7 +351,7 @@ export class GroundStation {
   }
 
   #sendReceipt(drone: string, segment: Uint8Array): void {
-    this.#publish(drone, 'receipt', { case: 'receipt', value: { segment } })
+    this.#publish(drone, 'receipt', [{ case: 'receipt', value: { segment } }])
   }
 
   #tellPhase(
@@ -376,7 +397,11 @@ export class GroundStation {
   }
 
   #sendUpdate({ name }: Drone, update: OutgoingUpdate): void {
-    for (const value of updateParts(update)) this.#publish(name, 'update', { case: 'update', value })
+    this.#publish(
+      name,
+      'update',
+      updateParts(update).map(value => ({ case: 'update', value })),
+    )
   }
 
   #sendControl(drone: Drone): void {
@@ -391,17 +416,20 @@ export class GroundStation {
     })
     if (drone.control === control) return
     drone.control = control
-    this.#publish(drone.name, 'control', { case: 'control', value })
+    this.#publish(drone.name, 'control', [{ case: 'control', value }])
   }
 
-  #publish(drone: string, what: What, payload: PayloadInit): void {
+  #publish(drone: string, what: What, payloads: PayloadInit[]): void {
+    const name = topic(drone, what)
     const { qos, retain } = delivery[what]
-    const bytes = encodeEnvelope(payload, { clock: this.#clock })
-    this.#crossed({ name: drone }, 'down', what, bytes)
-    this.#connection.publish(topic(drone, what), bytes, { qos, retain }).catch(error => {
-      if (!this.#stopping.signal.aborted)
-        this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
-    })
+    const messages = payloads.map(payload => encodeEnvelope(payload, { clock: this.#clock }))
+    for (const message of this.#signer?.signAll(name, messages) ?? messages) {
+      this.#crossed({ name: drone }, 'down', what, message)
+      this.#connection.publish(name, message, { qos, retain }).catch(error => {
+        if (!this.#stopping.signal.aborted)
+          this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
+      })
+    }
   }
 }
 

@@ -1,7 +1,9 @@
 import { connectMqtt } from '@kestrel/link'
-import { type Log, RealClock } from '@kestrel/runtime'
+import { Incidents, type Log, RealClock } from '@kestrel/runtime'
 import { type Broker, startBroker } from '../broker/broker.js'
+import { openAccess } from '../dashboard/access.js'
 import { Dashboard } from '../dashboard/dashboard.js'
+import { openSecurity, readBrokerAuth } from '../security/security.js'
 import type { GroundConfig } from './config.js'
 import { GroundStation } from './ground-station.js'
 import { startLearnerThread } from './learner-thread.js'
@@ -12,6 +14,8 @@ import { heardLog } from './observers.js'
 export interface RunningGround {
   /** Where drones connect. */
   brokerUrl: string
+  /** What was tried and not allowed, and messages of no use, by kind. */
+  readonly refused: Record<string, number>
   /** Where the dashboard is; undefined where there is none. */
   dashboardUrl: string | undefined
   /** Saves everything and releases it; a second call waits for the first. */
@@ -35,25 +39,43 @@ export async function startGround(options: {
   const log = heardLog(options.log, (level, part, message) => {
     for (const observer of looking) observer.line?.({ timeMs: clock.nowMs(), level, part, message })
   })
+  const { identity, registry, signer, certificate } = await openSecurity(config, clock)
+  const incidents = new Incidents({ log, clock })
+  const auth = readBrokerAuth(config)
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
   let dashboard: Dashboard | undefined
   try {
-    broker = config.broker === undefined ? await startBroker({ ...config.listen, log }) : undefined
+    if (config.broker === undefined) {
+      const { host, port } = config.listen
+      broker = await startBroker({
+        host,
+        port,
+        registry,
+        certificate,
+        incidents,
+        log: log.child('broker'),
+        clock,
+      })
+    }
     const brokerUrl = config.broker ?? broker!.url
-    const connection = connectMqtt({ url: brokerUrl, clientId: 'kestrel-ground', log: log.child('link') })
+    const way = broker?.ground ?? { url: brokerUrl, clientId: 'kestrel/ground', auth }
+    const connection = connectMqtt({ ...way, log: log.child('link') })
     const { uplinkKbps, fleet } = config
     const station = new GroundStation({
       connection,
       learner,
+      signer,
       clock,
       uplinkKbps,
       fleet,
+      incidents,
       observers: looking,
       log,
     })
     if (config.dashboard.enabled) {
-      dashboard = new Dashboard({ config, student: learner.student, station, clock, log })
+      const access = await openAccess(config, { identity, incidents })
+      dashboard = new Dashboard({ config, student: learner.student, station, clock, access, log })
       looking.push(dashboard.observer)
       await dashboard.start()
     }
@@ -62,6 +84,7 @@ export async function startGround(options: {
     log.info(
       `Teaching ${learner.student.source} (${learner.student.classes.join(', ')}); drones connect to ${where}`,
     )
+    if (certificate !== undefined) log.info(pairedLine(registry.list().map(({ drone }) => drone)))
     let stopped: Promise<void> | undefined
     const stop = async () => {
       await dashboard?.stop()
@@ -69,11 +92,24 @@ export async function startGround(options: {
       await connection.close()
       await broker?.close()
     }
-    return { brokerUrl, dashboardUrl: dashboard?.url, stop: () => (stopped ??= stop()) }
+    return {
+      brokerUrl,
+      dashboardUrl: dashboard?.url,
+      get refused() {
+        return station.refused
+      },
+      stop: () => (stopped ??= stop()),
+    }
   } catch (error) {
     await learner.close()
     await dashboard?.stop()
     await broker?.close()
     throw error
   }
+}
+
+function pairedLine(drones: string[]): string {
+  return drones.length === 0
+    ? 'No drone is paired yet, so none can connect: kestrel-ground pair NAME'
+    : `Paired drones: ${drones.join(', ')}`
 }

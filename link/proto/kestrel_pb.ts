@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link/proto/kestrel.proto.
  */
 export const file_link_proto_kestrel: GenFile = /*@__PURE__*/
-  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEi6AMKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIABImCgdyZWNlaXB0GCggASgLMhMua2VzdHJlbC52MS5SZWNlaXB0SAASJgoHY29tbWFuZBgRIAEoCzITLmtlc3RyZWwudjEuQ29tbWFuZEgAEjMKDmNvbW1hbmRfcmVzdWx0GBIgASgLMhkua2VzdHJlbC52MS5Db21tYW5kUmVzdWx0SABCCQoHcGF5bG9hZCLeAQoGU3RhdHVzEg4KBm9ubGluZRgBIAEoCBIQCghzb2Z0d2FyZRgCIAEoCRIPCgdzdHVkZW50GAMgASgJEg8KB2NsYXNzZXMYBCADKAkSFQoNbGF5b3V0X2RpZ2VzdBgFIAEoDBIXCg9wYXJhbWV0ZXJfY291bnQYBiABKA0SFQoNbW9kZWxfdmVyc2lvbhgHIAEoDRIUCgxtb2RlbF9kaWdlc3QYCCABKAwSEwoLcm9sbGVkX2JhY2sYFCADKAwSDgoGcmVwZWF0GCggASgIEg4KBmZsaWdodBgVIAEoCSLmAgoJVGVsZW1ldHJ5Eg8KB3RpbWVfdXMYASABKAMSCwoDZnBzGAIgASgCEhYKDmxhdGVuY3lfcDUwX21zGAMgASgCEhYKDmxhdGVuY3lfcDk5X21zGAQgASgCEg4KBmZyYW1lcxgFIAEoBBIWCg5mcmFtZXNfZHJvcHBlZBgGIAEoBBIXCg9vdXRib3hfc2VnbWVudHMYByABKA0SGAoQc2VnbWVudHNfZHJvcHBlZBgIIAEoBBIUCgxzYW1wbGluZ19mcHMYCSABKAISFQoNbW9kZWxfdmVyc2lvbhgKIAEoDRIkCgd2ZWhpY2xlGBQgASgLMhMua2VzdHJlbC52MS5WZWhpY2xlEiAKBWJvYXJkGB4gASgLMhEua2VzdHJlbC52MS5Cb2FyZBIOCgZmbGlnaHQYKCABKAkSKwoIbGVhcm5pbmcYPCABKAsyGS5rZXN0cmVsLnYxLkxlYXJuaW5nU3RhdGUiUAoNTGVhcm5pbmdTdGF0ZRIOCgZwYXVzZWQYASABKAgSDwoHbWluX2ZwcxgCIAEoAhIPCgdtYXhfZnBzGAMgASgCEg0KBWhvbGRzGAQgAygJIqwCCgVCb2FyZBINCgVtb2RlbBgBIAEoCRILCgNjcHUYAiABKAISDgoGbWVtb3J5GAMgASgCEhoKDXRlbXBlcmF0dXJlX2MYBCABKAJIAIgBARIVCg11bmRlcl92b2x0YWdlGAUgASgIEhUKDWNwdV90aHJvdHRsZWQYBiABKAgSGQoRdGhlcm1hbF90aHJvdHRsZWQYByABKAgSEQoJZGlza19mdWxsGAggASgIEhcKD2Rpc2tfZnJlZV9ieXRlcxgJIAEoBBITCgtzdGF0ZV9ieXRlcxgKIAEoBBIRCglsaW1pdF9mcHMYCyABKAISFAoMbGltaXRfcmVhc29uGAwgASgJEhYKDmZyYW1lc19za2lwcGVkGA0gASgEQhAKDl90ZW1wZXJhdHVyZV9jIqMCCgRQb3NlEhQKDGxhdGl0dWRlX2RlZxgBIAEoARIVCg1sb25naXR1ZGVfZGVnGAIgASgBEhIKCmFsdGl0dWRlX20YAyABKAISEAoIaGVpZ2h0X20YBCABKAISFQoIcm9sbF9yYWQYBSABKAJIAIgBARIWCglwaXRjaF9yYWQYBiABKAJIAYgBARIUCgd5YXdfcmFkGAcgASgCSAKIAQESEQoJbm9ydGhfbXBzGAggASgCEhAKCGVhc3RfbXBzGAkgASgCEhAKCGRvd25fbXBzGAogASgCEhEKCXNwZWVkX21wcxgLIAEoAhISCgpwb3NpdGlvbmVkGAwgASgIQgsKCV9yb2xsX3JhZEIMCgpfcGl0Y2hfcmFkQgoKCF95YXdfcmFkIpcDCgdWZWhpY2xlEhEKCWNvbm5lY3RlZBgBIAEoCBIRCglzeXN0ZW1faWQYAiABKA0SDAoEa2luZBgDIAEoCRINCgVhcm1lZBgEIAEoCBIMCgRtb2RlGAUgASgJEhQKDGxhbmRlZF9zdGF0ZRgGIAEoDRIeCgRwb3NlGAcgASgLMhAua2VzdHJlbC52MS5Qb3NlEhYKCWJhdHRlcnlfdhgIIAEoAkgAiAEBEhYKCWJhdHRlcnlfYRgJIAEoAkgBiAEBEhwKD2JhdHRlcnlfcGVyY2VudBgKIAEoAkgCiAEBEg8KB2dwc19maXgYCyABKA0SEgoKc2F0ZWxsaXRlcxgMIAEoDRIZCgxhaXJzcGVlZF9tcHMYDSABKAJIA4gBARIPCgdyZWZ1c2VkGA4gASgEEg4KBmZyYW1lcxgPIAEoBBIVCg1mcmFtZXNfdGFnZ2VkGBAgASgEQgwKCl9iYXR0ZXJ5X3ZCDAoKX2JhdHRlcnlfYUISChBfYmF0dGVyeV9wZXJjZW50Qg8KDV9haXJzcGVlZF9tcHMiagoMU2FtcGxlZEZyYW1lEhAKCGZyYW1lX2lkGAEgASgEEhIKCmNhcHR1cmVfdXMYAiABKAMSFAoMc291cmNlX2luZGV4GAMgASgEEh4KBHBvc2UYCiABKAsyEC5rZXN0cmVsLnYxLlBvc2Ui0wEKB1NlZ21lbnQSEAoIc2VxdWVuY2UYASABKAQSJQoFY29kZWMYAiABKA4yFi5rZXN0cmVsLnYxLlZpZGVvQ29kZWMSDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNEigKBmZyYW1lcxgFIAMoCzIYLmtlc3RyZWwudjEuU2FtcGxlZEZyYW1lEg0KBXZpZGVvGAYgASgMEhUKDW1vZGVsX3ZlcnNpb24YByABKA0SEAoIYmVnaW5fdXMYCCABKAMSDgoGZW5kX3VzGAkgASgDIloKBlVwZGF0ZRIUCgxiYXNlX3ZlcnNpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRwYXJ0GAMgASgNEg0KBXBhcnRzGAQgASgNEgwKBGRhdGEYBSABKAwipAEKDFVwZGF0ZVJlc3VsdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2FwcGxpZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgNEhQKDG1vZGVsX2RpZ2VzdBgGIAEoDBIQCghhcHBseV9tcxgHIAEoAhITCgtyb2xsZWRfYmFjaxgUIAMoDCJ0CgdDb250cm9sEhQKDHNhbXBsaW5nX2ZwcxgBIAEoAhIXCg91cGRhdGVfcGVyaW9kX3MYAiABKAISEwoLdXBsaW5rX2ticHMYAyABKAISDgoGcGF1c2VkGAQgASgIEhUKDXJlamVjdF9kaWdlc3QYCiABKAwiRQoGUmVzeW5jEhUKDW1vZGVsX3ZlcnNpb24YASABKA0SFAoMbW9kZWxfZGlnZXN0GAIgASgMEg4KBnJlYXNvbhgDIAEoCSIaCgdSZWNlaXB0Eg8KB3NlZ21lbnQYASABKAwixQEKB0NvbW1hbmQSCgoCaWQYASABKAwSEgoIbGVhcm5pbmcYCiABKAhIABIuCghzYW1wbGluZxgLIAEoCzIaLmtlc3RyZWwudjEuU2FtcGxpbmdMaW1pdHNIABIpCglyb2xsX2JhY2sYDCABKAsyFC5rZXN0cmVsLnYxLlJvbGxCYWNrSAASNQoPc2F2ZV9jaGVja3BvaW50GA0gASgLMhoua2VzdHJlbC52MS5TYXZlQ2hlY2twb2ludEgAQggKBmFjdGlvbiIyCg5TYW1wbGluZ0xpbWl0cxIPCgdtaW5fZnBzGAEgASgCEg8KB21heF9mcHMYAiABKAIiIAoIUm9sbEJhY2sSFAoMZnJvbV92ZXJzaW9uGAEgASgNIhAKDlNhdmVDaGVja3BvaW50In0KDUNvbW1hbmRSZXN1bHQSCgoCaWQYASABKAwSDAoEZG9uZRgCIAEoCBIOCgZkZXRhaWwYAyABKAkSFQoNbW9kZWxfdmVyc2lvbhgEIAEoDRIrCghsZWFybmluZxgFIAEoCzIZLmtlc3RyZWwudjEuTGVhcm5pbmdTdGF0ZSpqCgpWaWRlb0NvZGVjEhsKF1ZJREVPX0NPREVDX1VOU1BFQ0lGSUVEEAASFAoQVklERU9fQ09ERUNfSDI2NBABEhQKEFZJREVPX0NPREVDX0hFVkMQAhITCg9WSURFT19DT0RFQ19BVjEQA2IGcHJvdG8z");
+  fileDesc("ChhsaW5rL3Byb3RvL2tlc3RyZWwucHJvdG8SCmtlc3RyZWwudjEikgQKCEVudmVsb3BlEg4KBnNjaGVtYRgBIAEoDRIKCgJpZBgCIAEoDBIPCgdzZW50X3VzGAMgASgDEiQKBnN0YXR1cxgKIAEoCzISLmtlc3RyZWwudjEuU3RhdHVzSAASKgoJdGVsZW1ldHJ5GAsgASgLMhUua2VzdHJlbC52MS5UZWxlbWV0cnlIABImCgdzZWdtZW50GAwgASgLMhMua2VzdHJlbC52MS5TZWdtZW50SAASJAoGdXBkYXRlGA0gASgLMhIua2VzdHJlbC52MS5VcGRhdGVIABIxCg11cGRhdGVfcmVzdWx0GA4gASgLMhgua2VzdHJlbC52MS5VcGRhdGVSZXN1bHRIABImCgdjb250cm9sGA8gASgLMhMua2VzdHJlbC52MS5Db250cm9sSAASJAoGcmVzeW5jGBAgASgLMhIua2VzdHJlbC52MS5SZXN5bmNIABImCgdyZWNlaXB0GCggASgLMhMua2VzdHJlbC52MS5SZWNlaXB0SAASJgoHY29tbWFuZBgRIAEoCzITLmtlc3RyZWwudjEuQ29tbWFuZEgAEjMKDmNvbW1hbmRfcmVzdWx0GBIgASgLMhkua2VzdHJlbC52MS5Db21tYW5kUmVzdWx0SAASKAoJc2lnbmF0dXJlGB4gASgLMhUua2VzdHJlbC52MS5TaWduYXR1cmVCCQoHcGF5bG9hZCItCglTaWduYXR1cmUSDwoHY291bnRlchgBIAEoBBIPCgdlZDI1NTE5GAIgASgMIt4BCgZTdGF0dXMSDgoGb25saW5lGAEgASgIEhAKCHNvZnR3YXJlGAIgASgJEg8KB3N0dWRlbnQYAyABKAkSDwoHY2xhc3NlcxgEIAMoCRIVCg1sYXlvdXRfZGlnZXN0GAUgASgMEhcKD3BhcmFtZXRlcl9jb3VudBgGIAEoDRIVCg1tb2RlbF92ZXJzaW9uGAcgASgNEhQKDG1vZGVsX2RpZ2VzdBgIIAEoDBITCgtyb2xsZWRfYmFjaxgUIAMoDBIOCgZyZXBlYXQYKCABKAgSDgoGZmxpZ2h0GBUgASgJIuYCCglUZWxlbWV0cnkSDwoHdGltZV91cxgBIAEoAxILCgNmcHMYAiABKAISFgoObGF0ZW5jeV9wNTBfbXMYAyABKAISFgoObGF0ZW5jeV9wOTlfbXMYBCABKAISDgoGZnJhbWVzGAUgASgEEhYKDmZyYW1lc19kcm9wcGVkGAYgASgEEhcKD291dGJveF9zZWdtZW50cxgHIAEoDRIYChBzZWdtZW50c19kcm9wcGVkGAggASgEEhQKDHNhbXBsaW5nX2ZwcxgJIAEoAhIVCg1tb2RlbF92ZXJzaW9uGAogASgNEiQKB3ZlaGljbGUYFCABKAsyEy5rZXN0cmVsLnYxLlZlaGljbGUSIAoFYm9hcmQYHiABKAsyES5rZXN0cmVsLnYxLkJvYXJkEg4KBmZsaWdodBgoIAEoCRIrCghsZWFybmluZxg8IAEoCzIZLmtlc3RyZWwudjEuTGVhcm5pbmdTdGF0ZSJQCg1MZWFybmluZ1N0YXRlEg4KBnBhdXNlZBgBIAEoCBIPCgdtaW5fZnBzGAIgASgCEg8KB21heF9mcHMYAyABKAISDQoFaG9sZHMYBCADKAkirAIKBUJvYXJkEg0KBW1vZGVsGAEgASgJEgsKA2NwdRgCIAEoAhIOCgZtZW1vcnkYAyABKAISGgoNdGVtcGVyYXR1cmVfYxgEIAEoAkgAiAEBEhUKDXVuZGVyX3ZvbHRhZ2UYBSABKAgSFQoNY3B1X3Rocm90dGxlZBgGIAEoCBIZChF0aGVybWFsX3Rocm90dGxlZBgHIAEoCBIRCglkaXNrX2Z1bGwYCCABKAgSFwoPZGlza19mcmVlX2J5dGVzGAkgASgEEhMKC3N0YXRlX2J5dGVzGAogASgEEhEKCWxpbWl0X2ZwcxgLIAEoAhIUCgxsaW1pdF9yZWFzb24YDCABKAkSFgoOZnJhbWVzX3NraXBwZWQYDSABKARCEAoOX3RlbXBlcmF0dXJlX2MiowIKBFBvc2USFAoMbGF0aXR1ZGVfZGVnGAEgASgBEhUKDWxvbmdpdHVkZV9kZWcYAiABKAESEgoKYWx0aXR1ZGVfbRgDIAEoAhIQCghoZWlnaHRfbRgEIAEoAhIVCghyb2xsX3JhZBgFIAEoAkgAiAEBEhYKCXBpdGNoX3JhZBgGIAEoAkgBiAEBEhQKB3lhd19yYWQYByABKAJIAogBARIRCglub3J0aF9tcHMYCCABKAISEAoIZWFzdF9tcHMYCSABKAISEAoIZG93bl9tcHMYCiABKAISEQoJc3BlZWRfbXBzGAsgASgCEhIKCnBvc2l0aW9uZWQYDCABKAhCCwoJX3JvbGxfcmFkQgwKCl9waXRjaF9yYWRCCgoIX3lhd19yYWQilwMKB1ZlaGljbGUSEQoJY29ubmVjdGVkGAEgASgIEhEKCXN5c3RlbV9pZBgCIAEoDRIMCgRraW5kGAMgASgJEg0KBWFybWVkGAQgASgIEgwKBG1vZGUYBSABKAkSFAoMbGFuZGVkX3N0YXRlGAYgASgNEh4KBHBvc2UYByABKAsyEC5rZXN0cmVsLnYxLlBvc2USFgoJYmF0dGVyeV92GAggASgCSACIAQESFgoJYmF0dGVyeV9hGAkgASgCSAGIAQESHAoPYmF0dGVyeV9wZXJjZW50GAogASgCSAKIAQESDwoHZ3BzX2ZpeBgLIAEoDRISCgpzYXRlbGxpdGVzGAwgASgNEhkKDGFpcnNwZWVkX21wcxgNIAEoAkgDiAEBEg8KB3JlZnVzZWQYDiABKAQSDgoGZnJhbWVzGA8gASgEEhUKDWZyYW1lc190YWdnZWQYECABKARCDAoKX2JhdHRlcnlfdkIMCgpfYmF0dGVyeV9hQhIKEF9iYXR0ZXJ5X3BlcmNlbnRCDwoNX2FpcnNwZWVkX21wcyJqCgxTYW1wbGVkRnJhbWUSEAoIZnJhbWVfaWQYASABKAQSEgoKY2FwdHVyZV91cxgCIAEoAxIUCgxzb3VyY2VfaW5kZXgYAyABKAQSHgoEcG9zZRgKIAEoCzIQLmtlc3RyZWwudjEuUG9zZSLTAQoHU2VnbWVudBIQCghzZXF1ZW5jZRgBIAEoBBIlCgVjb2RlYxgCIAEoDjIWLmtlc3RyZWwudjEuVmlkZW9Db2RlYxINCgV3aWR0aBgDIAEoDRIOCgZoZWlnaHQYBCABKA0SKAoGZnJhbWVzGAUgAygLMhgua2VzdHJlbC52MS5TYW1wbGVkRnJhbWUSDQoFdmlkZW8YBiABKAwSFQoNbW9kZWxfdmVyc2lvbhgHIAEoDRIQCghiZWdpbl91cxgIIAEoAxIOCgZlbmRfdXMYCSABKAMiWgoGVXBkYXRlEhQKDGJhc2VfdmVyc2lvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBHBhcnQYAyABKA0SDQoFcGFydHMYBCABKA0SDAoEZGF0YRgFIAEoDCKkAQoMVXBkYXRlUmVzdWx0Eg8KB3ZlcnNpb24YASABKA0SDwoHYXBwbGllZBgCIAEoCBIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJEhUKDW1vZGVsX3ZlcnNpb24YBSABKA0SFAoMbW9kZWxfZGlnZXN0GAYgASgMEhAKCGFwcGx5X21zGAcgASgCEhMKC3JvbGxlZF9iYWNrGBQgAygMInQKB0NvbnRyb2wSFAoMc2FtcGxpbmdfZnBzGAEgASgCEhcKD3VwZGF0ZV9wZXJpb2RfcxgCIAEoAhITCgt1cGxpbmtfa2JwcxgDIAEoAhIOCgZwYXVzZWQYBCABKAgSFQoNcmVqZWN0X2RpZ2VzdBgKIAEoDCJFCgZSZXN5bmMSFQoNbW9kZWxfdmVyc2lvbhgBIAEoDRIUCgxtb2RlbF9kaWdlc3QYAiABKAwSDgoGcmVhc29uGAMgASgJIhoKB1JlY2VpcHQSDwoHc2VnbWVudBgBIAEoDCLFAQoHQ29tbWFuZBIKCgJpZBgBIAEoDBISCghsZWFybmluZxgKIAEoCEgAEi4KCHNhbXBsaW5nGAsgASgLMhoua2VzdHJlbC52MS5TYW1wbGluZ0xpbWl0c0gAEikKCXJvbGxfYmFjaxgMIAEoCzIULmtlc3RyZWwudjEuUm9sbEJhY2tIABI1Cg9zYXZlX2NoZWNrcG9pbnQYDSABKAsyGi5rZXN0cmVsLnYxLlNhdmVDaGVja3BvaW50SABCCAoGYWN0aW9uIjIKDlNhbXBsaW5nTGltaXRzEg8KB21pbl9mcHMYASABKAISDwoHbWF4X2ZwcxgCIAEoAiIgCghSb2xsQmFjaxIUCgxmcm9tX3ZlcnNpb24YASABKA0iEAoOU2F2ZUNoZWNrcG9pbnQifQoNQ29tbWFuZFJlc3VsdBIKCgJpZBgBIAEoDBIMCgRkb25lGAIgASgIEg4KBmRldGFpbBgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgNEisKCGxlYXJuaW5nGAUgASgLMhkua2VzdHJlbC52MS5MZWFybmluZ1N0YXRlKmoKClZpZGVvQ29kZWMSGwoXVklERU9fQ09ERUNfVU5TUEVDSUZJRUQQABIUChBWSURFT19DT0RFQ19IMjY0EAESFAoQVklERU9fQ09ERUNfSEVWQxACEhMKD1ZJREVPX0NPREVDX0FWMRADYgZwcm90bzM");
 
 /**
  * @generated from message kestrel.v1.Envelope
@@ -103,6 +103,13 @@ export type Envelope = Message<"kestrel.v1.Envelope"> & {
     value: CommandResult;
     case: "commandResult";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of what the ground tells a drone: link/signature.ts.
+   *
+   * @generated from field: kestrel.v1.Signature signature = 30;
+   */
+  signature?: Signature | undefined;
 };
 
 /**
@@ -111,6 +118,32 @@ export type Envelope = Message<"kestrel.v1.Envelope"> & {
  */
 export const EnvelopeSchema: GenMessage<Envelope> = /*@__PURE__*/
   messageDesc(file_link_proto_kestrel, 0);
+
+/**
+ * @generated from message kestrel.v1.Signature
+ */
+export type Signature = Message<"kestrel.v1.Signature"> & {
+  /**
+   * Grows with every message that a ground station signs, over its restarts too.
+   *
+   * @generated from field: uint64 counter = 1;
+   */
+  counter: bigint;
+
+  /**
+   * Ed25519 over the topic, the counter and the payload.
+   *
+   * @generated from field: bytes ed25519 = 2;
+   */
+  ed25519: Uint8Array;
+};
+
+/**
+ * Describes the message kestrel.v1.Signature.
+ * Use `create(SignatureSchema)` to create a new message.
+ */
+export const SignatureSchema: GenMessage<Signature> = /*@__PURE__*/
+  messageDesc(file_link_proto_kestrel, 1);
 
 /**
  * Drone → ground, retained; the last will is the same topic with online = false.
@@ -189,7 +222,7 @@ export type Status = Message<"kestrel.v1.Status"> & {
  * Use `create(StatusSchema)` to create a new message.
  */
 export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 1);
+  messageDesc(file_link_proto_kestrel, 2);
 
 /**
  * Drone → ground, QoS 0, about once a second.
@@ -277,7 +310,7 @@ export type Telemetry = Message<"kestrel.v1.Telemetry"> & {
  * Use `create(TelemetrySchema)` to create a new message.
  */
 export const TelemetrySchema: GenMessage<Telemetry> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 2);
+  messageDesc(file_link_proto_kestrel, 3);
 
 /**
  * What can be set about the learning on board, as it is.
@@ -317,7 +350,7 @@ export type LearningState = Message<"kestrel.v1.LearningState"> & {
  * Use `create(LearningStateSchema)` to create a new message.
  */
 export const LearningStateSchema: GenMessage<LearningState> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 3);
+  messageDesc(file_link_proto_kestrel, 4);
 
 /**
  * How the companion computer does.
@@ -408,7 +441,7 @@ export type Board = Message<"kestrel.v1.Board"> & {
  * Use `create(BoardSchema)` to create a new message.
  */
 export const BoardSchema: GenMessage<Board> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 4);
+  messageDesc(file_link_proto_kestrel, 5);
 
 /**
  * Where the vehicle was at one moment, between two messages of the autopilot or a little beyond the last.
@@ -490,7 +523,7 @@ export type Pose = Message<"kestrel.v1.Pose"> & {
  * Use `create(PoseSchema)` to create a new message.
  */
 export const PoseSchema: GenMessage<Pose> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 5);
+  messageDesc(file_link_proto_kestrel, 6);
 
 /**
  * The autopilot as the drone knows it.
@@ -594,7 +627,7 @@ export type Vehicle = Message<"kestrel.v1.Vehicle"> & {
  * Use `create(VehicleSchema)` to create a new message.
  */
 export const VehicleSchema: GenMessage<Vehicle> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 6);
+  messageDesc(file_link_proto_kestrel, 7);
 
 /**
  * @generated from message kestrel.v1.SampledFrame
@@ -630,7 +663,7 @@ export type SampledFrame = Message<"kestrel.v1.SampledFrame"> & {
  * Use `create(SampledFrameSchema)` to create a new message.
  */
 export const SampledFrameSchema: GenMessage<SampledFrame> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 7);
+  messageDesc(file_link_proto_kestrel, 8);
 
 /**
  * Drone → ground, QoS 1: the frames sampled in one T_update, encoded as one clip.
@@ -691,7 +724,7 @@ export type Segment = Message<"kestrel.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 8);
+  messageDesc(file_link_proto_kestrel, 9);
 
 /**
  * Ground → drone, QoS 1: a weight update (models/update) or a part of a larger one.
@@ -730,7 +763,7 @@ export type Update = Message<"kestrel.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 9);
+  messageDesc(file_link_proto_kestrel, 10);
 
 /**
  * Drone → ground, QoS 1.
@@ -788,7 +821,7 @@ export type UpdateResult = Message<"kestrel.v1.UpdateResult"> & {
  * Use `create(UpdateResultSchema)` to create a new message.
  */
 export const UpdateResultSchema: GenMessage<UpdateResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 10);
+  messageDesc(file_link_proto_kestrel, 11);
 
 /**
  * Ground → drone, retained.
@@ -836,7 +869,7 @@ export type Control = Message<"kestrel.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 11);
+  messageDesc(file_link_proto_kestrel, 12);
 
 /**
  * Drone → ground, QoS 1: "I fly this; bring me to yours".
@@ -865,7 +898,7 @@ export type Resync = Message<"kestrel.v1.Resync"> & {
  * Use `create(ResyncSchema)` to create a new message.
  */
 export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 12);
+  messageDesc(file_link_proto_kestrel, 13);
 
 /**
  * Ground → drone, QoS 1: the ground has done with a segment (labelled it, or let it go and counted it): the drone need not keep it.
@@ -886,7 +919,7 @@ export type Receipt = Message<"kestrel.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 13);
+  messageDesc(file_link_proto_kestrel, 14);
 
 /**
  * Ground → drone, QoS 1: somebody steers the learning by hand. The answer is a CommandResult with the same id.
@@ -938,7 +971,7 @@ export type Command = Message<"kestrel.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 14);
+  messageDesc(file_link_proto_kestrel, 15);
 
 /**
  * @generated from message kestrel.v1.SamplingLimits
@@ -962,7 +995,7 @@ export type SamplingLimits = Message<"kestrel.v1.SamplingLimits"> & {
  * Use `create(SamplingLimitsSchema)` to create a new message.
  */
 export const SamplingLimitsSchema: GenMessage<SamplingLimits> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 15);
+  messageDesc(file_link_proto_kestrel, 16);
 
 /**
  * Back to the weights before. Names what is to be left, since a message may come late or twice: where something else flies by then,
@@ -982,7 +1015,7 @@ export type RollBack = Message<"kestrel.v1.RollBack"> & {
  * Use `create(RollBackSchema)` to create a new message.
  */
 export const RollBackSchema: GenMessage<RollBack> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 16);
+  messageDesc(file_link_proto_kestrel, 17);
 
 /**
  * Keep what flies as a model of its own on the drone.
@@ -997,7 +1030,7 @@ export type SaveCheckpoint = Message<"kestrel.v1.SaveCheckpoint"> & {
  * Use `create(SaveCheckpointSchema)` to create a new message.
  */
 export const SaveCheckpointSchema: GenMessage<SaveCheckpoint> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 17);
+  messageDesc(file_link_proto_kestrel, 18);
 
 /**
  * Drone → ground, QoS 1: what came of a Command.
@@ -1040,7 +1073,7 @@ export type CommandResult = Message<"kestrel.v1.CommandResult"> & {
  * Use `create(CommandResultSchema)` to create a new message.
  */
 export const CommandResultSchema: GenMessage<CommandResult> = /*@__PURE__*/
-  messageDesc(file_link_proto_kestrel, 18);
+  messageDesc(file_link_proto_kestrel, 19);
 
 /**
  * @generated from enum kestrel.v1.VideoCodec

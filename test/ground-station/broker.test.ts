@@ -1,4 +1,4 @@
-import { startBroker } from '@kestrel/ground-station'
+import { createAuthority, issueCertificate, startBroker } from '@kestrel/ground-station'
 import { connectMqtt } from '@kestrel/link'
 import { silentLog } from '@kestrel/runtime'
 import t from 'tap'
@@ -20,13 +20,14 @@ t.test('messages, and retained ones for those who come later', async t => {
 })
 
 t.test('addresses that cannot be listened on', async t => {
+  const certificate = await issueCertificate(await createAuthority('test'), ['kestrel-ground'])
   const broker = await startBroker({ host: '127.0.0.1', port: 0, log: silentLog })
   const { port } = broker
   await t.rejects(startBroker({ host: '127.0.0.1', port, log: silentLog }), {
     name: 'UserError',
     message: new RegExp(`Port ${port} on 127.0.0.1 is in use.*listen.port.*broker: mqtt`),
   })
-  await t.rejects(startBroker({ host: '203.0.113.9', port: 0, log: silentLog }), {
+  await t.rejects(startBroker({ host: '203.0.113.9', port: 0, log: silentLog, certificate }), {
     name: 'UserError',
     message: /203\.0\.113\.9 is no address of this machine/,
   })
@@ -43,4 +44,8 @@ t.test('closing does not wait for clients that stay', async t => {
   await broker.close()
   await client.close()
   t.pass('closed')
+})
+
+t.test('other machines never reach a broker that asks for nothing', async t => {
+  await t.rejects(startBroker({ host: '0.0.0.0', port: 0, log: silentLog }), /Only this machine/)
 })

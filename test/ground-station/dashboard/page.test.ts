@@ -21,7 +21,7 @@ async function fly(t: Test, names: string[], options: { silent?: boolean } = {})
   const drones: ScriptedDrone[] = []
   const dashboard: Dashboard = new Dashboard({
     config: {
-      dashboard: { enabled: true, host: '127.0.0.1', port: 0 },
+      dashboard: { enabled: true, host: '127.0.0.1', port: 0, access: 'auto' },
       scores: { framesPerSegment: 3, windowS: 60 },
       uplinkKbps: 200,
     },
@@ -190,6 +190,12 @@ t.test('four drones, in a browser', { skip }, async t => {
     const { drones, dashboard, stopTalking, url } = await fly(t, ['heron', 'kite'])
     const { page } = await open(t, browser, url, { dark: true })
     await page.locator('canvas.picture').nth(2).waitFor()
+    const ground = () => page.evaluate('getComputedStyle(document.documentElement).backgroundColor')
+    t.equal(await ground(), 'rgb(13, 17, 23)')
+    await page.getByRole('button', { name: /^Theme/ }).click()
+    t.equal(await ground(), 'rgb(238, 241, 245)', 'light, though the system is dark')
+    await page.getByRole('button', { name: /^Theme/ }).click()
+    t.equal(await ground(), 'rgb(13, 17, 23)')
     t.same(await serious(page), [])
     await page.screenshot({ path: join(shots, 'live-dark.png'), fullPage: true })
     const tablet = await open(t, browser, url, { width: 810, height: 1080 })
