@@ -103,7 +103,10 @@ class Titles {
       value('modelVersion', 0, 'version ', ''),
     ]
     const second = [mode, value('heightM', 0, '', ' m'), value('speedMps', 1, '', ' m/s')]
-    return [first, second].map(parts => parts.filter(part => part !== '').join(', ')).join('\n')
+    return [first, second]
+      .map(parts => parts.filter(part => part !== '').join(', '))
+      .filter(line => line !== '')
+      .join('\n')
   }
 }
 
