@@ -21,6 +21,10 @@ const benches: Record<string, { entry: string; what: string }> = {
     what: 'a simulated flight over a serial line or UDP, with a ground station that sends updates',
   },
   review: { entry: 'benchReview', what: 'the first view of a flight of 2 GB: time and memory' },
+  'flight-log': {
+    entry: 'benchFlightLog',
+    what: 'what a log costs the drone: share of a core, memory, bytes',
+  },
   render: { entry: 'benchRender', what: 'a frame of the simulated camera on one core' },
 }
 

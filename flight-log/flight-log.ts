@@ -233,7 +233,9 @@ export class FlightLog {
     this.#add('/events', EventSchema, this.#clock.nowMs(), message)
   }
 
+  /** Lines from `info` on are logged. */
   line({ level, part, message }: LogLine): void {
+    if (level === 'debug') return
     const nowMs = this.#clock.nowMs()
     const line = { timestamp: timestampFromMs(nowMs), level: levels[level], name: part, message }
     this.#add('/log', LogSchema, nowMs, line)

@@ -105,10 +105,12 @@ async function openPart(path: string): Promise<Part> {
 
 /** One flight, from all files that tell of it, in the drone's time. Reads by indexes: in memory are those and what is asked for. */
 export class Flight {
+  /** In the order of their times, whatever they are called. */
   readonly #parts: Part[]
 
   constructor(parts: Part[]) {
-    this.#parts = parts
+    const beginNs = ({ file }: Part) => file.range()?.fromNs ?? 0n
+    this.#parts = [...parts].sort((a, b) => (beginNs(a) < beginNs(b) ? -1 : 1))
   }
 
   get files(): { path: string; bytes: number; complete: boolean; side?: Side }[] {
@@ -138,11 +140,13 @@ export class Flight {
 
   /** First and last moment, Unix ms; undefined where no message is there. */
   get timeRange(): { fromMs: number; toMs: number } | undefined {
-    const ranges = this.#parts.flatMap(part => {
-      const { range } = part.file
-      const shift = this.#shiftMs(part, '/log')
-      return range ? [{ fromMs: msOf(range.fromNs) - shift, toMs: msOf(range.toNs) - shift }] : []
-    })
+    const ranges = this.#parts.flatMap(part =>
+      [true, false].flatMap(ofCamera => {
+        const range = part.file.range(topic => isCaptureTime(topic) === ofCamera)
+        const shift = ofCamera ? 0 : this.#shiftMs(part, '/log')
+        return range ? [{ fromMs: msOf(range.fromNs) - shift, toMs: msOf(range.toNs) - shift }] : []
+      }),
+    )
     if (ranges.length === 0) return undefined
     return {
       fromMs: Math.min(...ranges.map(({ fromMs }) => fromMs)),

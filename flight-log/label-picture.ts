@@ -9,7 +9,7 @@ const deflateLater = promisify<Uint8Array, ZlibOptions, Buffer>(deflate)
 /** Labels are logged no wider than this: what a picture beside others shows. */
 export const MAX_LABEL_WIDTH = 256
 
-/** Labels at the size at which they are logged. */
+/** The size at which labels are logged. */
 export function logSize({ width, height }: { width: number; height: number }): {
   width: number
   height: number

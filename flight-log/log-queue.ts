@@ -3,11 +3,11 @@ import { type Clock, messageOf } from '@kestrel/runtime'
 import { Chunk } from './mcap/chunk.js'
 import type { LogStorage } from './mcap/storage.js'
 import { McapFile } from './mcap/writer.js'
-import { descriptorSet, isHeavy } from './schemas.js'
+import { chunkGroup, descriptorSet } from './schemas.js'
 import { nsOf } from './time.js'
 
 /** Chunks are closed this often: it is what a cut costs, and with the time that writing takes must stay under a second. */
-const CHUNK_MS = 500
+const CHUNK_MS = 250
 /** … and when they are this large, bytes. */
 const CHUNK_BYTES = 1024 * 1024
 /** Written data is forced to the disk this often: what a power cut costs. */
@@ -42,10 +42,10 @@ export interface LogQueueOptions {
  */
 export class LogQueue {
   readonly #options: LogQueueOptions
-  readonly #channels = new Map<string, { id: number; schema: DescMessage; sequence: number }>()
+  readonly #channels = new Map<string, { id: number; schema: DescMessage; sequence: number; group: string }>()
   readonly #stopped = new AbortController()
-  #light = new Chunk()
-  #heavy = new Chunk()
+  /** By group. */
+  #open = new Map<string, Chunk>()
   #waiting: Chunk[] = []
   #waitingBytes = 0
   #lost = 0
@@ -83,6 +83,7 @@ export class LogQueue {
 
   start(): void {
     this.#beating = this.#beat()
+    this.#kick()
   }
 
   /** Writes what waits and ends the file; gives up after ten seconds. */
@@ -119,20 +120,19 @@ export class LogQueue {
   add(topic: string, schema: DescMessage, timeMs: number, data: Uint8Array): void {
     if (this.#stopped.signal.aborted) return
     const channel = this.#channel(topic, schema)
-    const heavy = isHeavy(topic)
-    const chunk = heavy ? this.#heavy : this.#light
+    const chunk = this.#open.get(channel.group) ?? new Chunk()
+    this.#open.set(channel.group, chunk)
     chunk.add(channel.id, channel.sequence++, nsOf(timeMs), data)
     if (chunk.bytes < CHUNK_BYTES) return
     this.#push(chunk)
-    if (heavy) this.#heavy = new Chunk()
-    else this.#light = new Chunk()
+    this.#open.delete(channel.group)
     this.#kick()
   }
 
-  #channel(topic: string, schema: DescMessage): { id: number; sequence: number } {
+  #channel(topic: string, schema: DescMessage): { id: number; sequence: number; group: string } {
     const known = this.#channels.get(topic)
     if (known !== undefined) return known
-    const channel = { id: this.#channels.size, schema, sequence: 0 }
+    const channel = { id: this.#channels.size, schema, sequence: 0, group: chunkGroup(topic) }
     this.#channels.set(topic, channel)
     if (this.#file !== undefined) this.#define(this.#file)
     return channel
@@ -156,9 +156,8 @@ export class LogQueue {
   }
 
   #seal(): void {
-    for (const chunk of [this.#light, this.#heavy]) if (chunk.messages > 0) this.#push(chunk)
-    this.#light = new Chunk()
-    this.#heavy = new Chunk()
+    for (const chunk of this.#open.values()) this.#push(chunk)
+    this.#open.clear()
   }
 
   #push(chunk: Chunk): void {
@@ -183,7 +182,8 @@ export class LogQueue {
 
   async #drain(): Promise<void> {
     const { clock } = this.#options
-    while (this.#waiting.length > 0 && !this.#held && clock.nowMs() >= this.#retryMs) {
+    // The first time there is nothing to write yet but the head of the file.
+    while ((this.#waiting.length > 0 || this.#part === 0) && !this.#held && clock.nowMs() >= this.#retryMs) {
       const batch = this.#waiting
       this.#waiting = []
       this.#waitingBytes = 0
@@ -204,7 +204,8 @@ export class LogQueue {
 
   async #begin(): Promise<McapFile> {
     const { storage, path, onOpen, clock } = this.#options
-    const file = await McapFile.create(path(++this.#part), storage)
+    const file = await McapFile.create(path(this.#part + 1), storage)
+    this.#part += 1
     this.#fileMs = this.#syncedMs = clock.nowMs()
     this.#define(file)
     try {
@@ -212,6 +213,7 @@ export class LogQueue {
     } catch (error) {
       await file.close()
       await storage.remove(file.path).catch(() => undefined)
+      this.#part -= 1
       throw error
     }
     return file

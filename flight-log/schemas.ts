@@ -56,9 +56,13 @@ export function isCaptureTime(topic: string): boolean {
   return topic === '/camera/sampled' || topic.startsWith('/labels/') || topic === '/learning/score'
 }
 
-/** Topics with large messages: they lie in chunks of their own, so that curves are read without reading pictures. */
-export function isHeavy(topic: string): boolean {
-  return topic.startsWith('/camera/') || topic.startsWith('/labels/') || topic.startsWith('/link/')
+/**
+ * Topics of one group lie together in chunks: large messages apart, so that curves are read without reading pictures, and those in the
+ * camera's time apart, so that a chunk's times are of one clock.
+ */
+export function chunkGroup(topic: string): string {
+  const isLarge = topic.startsWith('/camera/') || topic.startsWith('/labels/') || topic.startsWith('/link/')
+  return `${isLarge ? 'large' : 'small'}${isCaptureTime(topic) ? ', of the camera' : ''}`
 }
 
 /** The schema record of a message type: a FileDescriptorSet with all that it needs, dependencies first. */

@@ -54,13 +54,13 @@ function wrap(logger: Logger, part: string): Log {
 
 /** A line as it was logged. */
 export interface LogLine {
-  level: 'info' | 'warn' | 'error'
+  level: 'debug' | 'info' | 'warn' | 'error'
   /** The names of who speaks, such as `vehicle` or `uplink/encoder`; empty for the whole. */
   part: string
   message: string
 }
 
-/** The same log, whose lines from `info` on are told to somebody else, too, whatever level it shows. */
+/** The same log, whose lines are told to somebody else, too, whatever level it shows. */
 export function observeLog(log: Log, onLine: (line: LogLine) => void, part = ''): Log {
   const tell =
     (level: LogLine['level']) =>
@@ -69,7 +69,7 @@ export function observeLog(log: Log, onLine: (line: LogLine) => void, part = '')
       onLine({ level, part, message })
     }
   return {
-    debug: (message, figures) => log.debug(message, figures),
+    debug: tell('debug'),
     info: tell('info'),
     warn: tell('warn'),
     error: tell('error'),

@@ -24,13 +24,15 @@ export class Board {
   readonly #cpu: CpuMeter
   readonly #throttling: ThrottlingMeter
   readonly #stateDir: string
+  readonly #logDir: string | undefined
 
   /** @param options.root where /proc and /sys lie; tests give a tree of their own */
-  constructor(options: { stateDir: string; root?: string }) {
+  constructor(options: { stateDir: string; logDir?: string; root?: string }) {
     this.#files = new SystemFiles(options.root)
     this.#cpu = new CpuMeter(this.#files)
     this.#throttling = new ThrottlingMeter(this.#files)
     this.#stateDir = options.stateDir
+    this.#logDir = options.logDir
     this.model =
       this.#files.text('/proc/device-tree/model') ?? this.#files.text('/sys/class/dmi/id/product_name') ?? ''
   }
@@ -49,7 +51,7 @@ export class Board {
 
   #readDisk(): DiskReading | undefined {
     try {
-      return readDisk(this.#stateDir)
+      return readDisk(this.#stateDir, this.#logDir)
     } catch {
       return undefined
     }

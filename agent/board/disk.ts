@@ -5,14 +5,23 @@ export interface DiskReading {
   totalBytes: number
   /** That the agent may still write. */
   freeBytes: number
-  /** Of the agent's own state folder. */
+  /** Of the agent's own state folder, flight logs in it left out: they have a quota of their own. */
   stateBytes: number
 }
 
-/** @throws Error where the folder cannot be read */
-export function readDisk(folder: string): DiskReading {
+/** @param logs folder of the flight logs @throws Error where the folder cannot be read */
+export function readDisk(folder: string, logs?: string): DiskReading {
   const { bsize, blocks, bavail } = statfsSync(folder)
-  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize, stateBytes: folderBytes(folder) }
+  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize, stateBytes: folderBytes(folder, logs) }
+}
+
+/** What flight logs may take so that they keep their quota and the file system its reserve. */
+export function logAllowance(
+  freeBytes: number,
+  bounds: { logBytes: number; quotaBytes: number; reserveBytes: number },
+): number {
+  const { logBytes, quotaBytes, reserveBytes } = bounds
+  return Math.max(0, Math.min(quotaBytes, logBytes + freeBytes - reserveBytes))
 }
 
 /**
@@ -30,12 +39,13 @@ export function outboxAllowance(
 }
 
 /** Bytes of the files in a folder and below; what vanishes meanwhile is passed over. */
-function folderBytes(folder: string): number {
+function folderBytes(folder: string, except?: string): number {
   let bytes = 0
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     try {
-      if (entry.isDirectory()) bytes += folderBytes(path)
+      if (path === except) continue
+      if (entry.isDirectory()) bytes += folderBytes(path, except)
       else if (entry.isFile()) bytes += statSync(path).size
     } catch {
       // It has just been removed.

@@ -1,5 +1,5 @@
 import { connectMqtt } from '@kestrel/link'
-import { type Clock, type Log, RealClock } from '@kestrel/runtime'
+import { type Clock, type Log, observeLog, RealClock } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { BoardModule } from './board-module.js'
 import { CameraModule } from './camera-module.js'
@@ -8,6 +8,7 @@ import type { AgentConfig } from './config.js'
 import { FlightModule } from './flight-module.js'
 import { LearningControls } from './learning-controls.js'
 import { type Connect, LinkModule } from './link-module.js'
+import { LogModule } from './log-module.js'
 import { startModules } from './modules.js'
 import { openNotify } from './notify.js'
 import { OutputModule } from './output-module.js'
@@ -40,7 +41,8 @@ export async function startAgent(
     root?: string
   },
 ): Promise<RunningAgent> {
-  const { log, clock = new RealClock(), connect = connectMqtt, root } = options
+  const { clock = new RealClock(), connect = connectMqtt, root } = options
+  const log = observeLog(options.log, line => logs?.line(line))
   const tools = { clock, log }
   const student = new StudentModule(config, tools)
   const camera = new CameraModule(config, tools)
@@ -49,6 +51,12 @@ export async function startAgent(
     uplink: () => uplink,
     connect,
     takesUpdates: () => controls.learning.get(),
+    flight: () => logs?.flight ?? '',
+    watch: {
+      crossed: (what, bytes) => logs?.watch.crossed?.(what, bytes),
+      state: up => logs?.watch.state?.(up),
+      answered: result => logs?.watch.answered?.(result),
+    },
     onCommand: command => commands.run(command),
     ...tools,
   })
@@ -56,6 +64,7 @@ export async function startAgent(
     student,
     publish: message => link.publishSegment(message),
     poseAt: captureMs => vehicle?.poseAt(captureMs),
+    onSegment: segment => logs?.segment(segment),
     ...tools,
   })
   const controls = new LearningControls({ student, uplink, stateDir: config.stateDir, log })
@@ -64,6 +73,7 @@ export async function startAgent(
     camera,
     uplink,
     labelledFps: () => flight.summary().fps,
+    limitLogs: reserveBytes => logs?.limit(reserveBytes),
     root,
     ...tools,
   })
@@ -75,7 +85,7 @@ export async function startAgent(
   })
   const onFrame = (frame: Frame) => {
     vehicle?.see(frame)
-    uplink.offer(frame)
+    if (uplink.offer(frame)) logs?.expect(frame.id)
   }
   const output = new OutputModule(config, {
     student,
@@ -90,6 +100,7 @@ export async function startAgent(
     onLabels: labelled => {
       systemd.labelled()
       output.offer(labelled)
+      logs?.labelled(labelled)
     },
     onWait: () => systemd.waiting(camera.camera.trouble),
     clock,
@@ -102,9 +113,20 @@ export async function startAgent(
       board: { read: () => board.computerStatus() },
       stateDir: config.stateDir,
       controls,
+      onChange: autopilot => logs?.autopilot(autopilot),
+      onText: (text, severity) => logs?.text(text, severity),
+      onFrame: packet => logs?.frame(packet),
       ...tools,
     })
-  const all = { ...parts, board, controls, vehicle }
+  const logs: LogModule | undefined = new LogModule(config, {
+    student,
+    vehicle: () => vehicle?.telemetry(),
+    onFlight: () => void link.sayStatus(),
+    announce: (text, severity) => vehicle?.announce('logs', text, severity),
+    ...tools,
+  })
+  student.onRolledBack(() => logs.rolledBack())
+  const all = { ...parts, board, controls, vehicle, logs }
   const status: StatusModule = new StatusModule(config, all, tools)
   const report = new ReportModule(all, tools)
   // Stopped in reverse: frames end, the last segment leaves, the summary is written, the link says goodbye.
@@ -112,6 +134,7 @@ export async function startAgent(
     status,
     student,
     camera,
+    logs,
     ...(vehicle ? [vehicle] : []),
     link,
     report,

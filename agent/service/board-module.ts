@@ -20,6 +20,7 @@ export class BoardModule implements Module {
   readonly #camera: CameraModule
   readonly #uplink: UplinkModule
   readonly #labelledFps: () => number
+  readonly #limitLogs: ((reserveBytes: number) => void) | undefined
   readonly #root: string | undefined
   readonly #clock: Clock
   readonly #log: Log
@@ -40,6 +41,8 @@ export class BoardModule implements Module {
       uplink: UplinkModule
       /** Frames/s of late. */
       labelledFps: () => number
+      /** Has the flight logs leave a reserve on their disk; old ones give way before unsent segments do. */
+      limitLogs?: (reserveBytes: number) => void
       /** Where /proc and /sys lie; tests give a tree of their own. */
       root?: string
       clock: Clock
@@ -50,6 +53,7 @@ export class BoardModule implements Module {
     this.#camera = options.camera
     this.#uplink = options.uplink
     this.#labelledFps = options.labelledFps
+    this.#limitLogs = options.limitLogs
     this.#root = options.root
     this.#clock = options.clock
     this.#log = options.log.child('board')
@@ -123,8 +127,8 @@ export class BoardModule implements Module {
   }
 
   start(): void {
-    const { stateDir, resources } = this.#config
-    this.#board = new Board({ stateDir, root: this.#root })
+    const { stateDir, resources, logs } = this.#config
+    this.#board = new Board({ stateDir, logDir: logs.dir, root: this.#root })
     this.#governor = new Governor({ minFps: resources.minFps })
     this.#tick()
     this.#running = this.#run()
@@ -173,8 +177,9 @@ export class BoardModule implements Module {
   }
 
   #keepDisk({ disk }: BoardState): void {
-    if (disk === undefined) return
     const { maxStateMB, minFreeMB } = this.#config.resources
+    this.#limitLogs?.(minFreeMB * 1e6)
+    if (disk === undefined) return
     const allowance = outboxAllowance(disk, {
       outboxBytes: this.#uplink.waitingBytes,
       quotaBytes: maxStateMB * 1e6,

@@ -224,13 +224,33 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('what the board may be asked to bear; frames are let go before anything else suffers'),
+  logs: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('false: flights are not logged'),
+      dir: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('folder of the flight logs; the folder `logs` in stateDir without'),
+      maxMB: z
+        .number()
+        .min(10)
+        .max(100_000_000)
+        .default(4096)
+        .describe('megabytes that they may take; the oldest flights go first'),
+    })
+    .prefault({})
+    .describe('a log of each flight, for later (docs/flight-logs.md)'),
   vehicle: vehicleSchema,
 })
 
-type Options = z.infer<typeof agentSchema>
+type Written = z.infer<typeof agentSchema>
+
+/** As written, with paths. */
+type Located = Omit<Written, 'logs'> & { logs: Written['logs'] & { dir: string } }
 
 /** As written, with paths and the broker that they come down to. */
-export type AgentConfig = Options & { broker: string }
+export type AgentConfig = Located & { broker: string }
 
 /** Where `kestrel-agent pair` puts the credentials unless told otherwise. */
 const CREDENTIALS = 'credentials.json'
@@ -258,7 +278,7 @@ export function parseAgentConfig(value: unknown, source = 'the agent configurati
 }
 
 /** @throws UserError where there are credentials that cannot be used, or another drone's */
-function withCredentials(options: Options, source: string): AgentConfig {
+function withCredentials(options: Located, source: string): AgentConfig {
   // A file that is named must be there; the usual one may be.
   const usual = join(options.stateDir, CREDENTIALS)
   const file = options.credentials ?? (existsSync(usual) ? usual : undefined)
@@ -280,12 +300,15 @@ export function checkOwner(
   )
 }
 
-function resolvePaths(config: Options, folder: string): Options {
+function resolvePaths(config: Written, folder: string): Located {
+  const stateDir = resolve(folder, config.stateDir)
+  const { logs } = config
   return {
     ...config,
     credentials: config.credentials && resolve(folder, config.credentials),
     student: resolve(folder, config.student),
-    stateDir: resolve(folder, config.stateDir),
+    stateDir,
+    logs: { ...logs, dir: logs.dir === undefined ? join(stateDir, 'logs') : resolve(folder, logs.dir) },
     vehicle: resolveVehiclePaths(config.vehicle, folder),
     camera: {
       ...config.camera,

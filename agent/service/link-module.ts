@@ -37,6 +37,15 @@ export type Connect = (options: {
   log: Log
 }) => Connection
 
+/** Looks on; each must return soon and not throw. */
+export interface LinkWatch {
+  /** A message as it crossed, in either direction, repeats left out. */
+  crossed?: (what: What, bytes: Uint8Array) => void
+  state?: (up: boolean) => void
+  /** What came of an update. */
+  answered?: (result: UpdateResult) => void
+}
+
 /**
  * How often the status is said again, ms. A broker publishes a last will when it pleases, also after the drone is back; whoever comes later would
  * find the drone gone for ever.
@@ -64,6 +73,8 @@ export class LinkModule implements Module {
   readonly #uplink: () => Uplink
   readonly #connect: Connect
   readonly #takesUpdates: () => boolean
+  readonly #flight: () => string
+  readonly #watch: LinkWatch
   readonly #onCommand: ((command: Command) => Promise<CommandAnswer>) | undefined
   readonly #clock: Clock
   readonly #log: Log
@@ -87,6 +98,9 @@ export class LinkModule implements Module {
       connect: Connect
       /** False while the pilot wants the weights to stay as they are. */
       takesUpdates?: () => boolean
+      /** Id of the flight that is logged; empty where none is. */
+      flight?: () => string
+      watch?: LinkWatch
       /** Follows an order; never rejects. */
       onCommand?: (command: Command) => Promise<CommandAnswer>
       clock: Clock
@@ -98,6 +112,8 @@ export class LinkModule implements Module {
     this.#uplink = options.uplink
     this.#connect = options.connect
     this.#takesUpdates = options.takesUpdates ?? (() => true)
+    this.#flight = options.flight ?? (() => '')
+    this.#watch = options.watch ?? {}
     this.#onCommand = options.onCommand
     this.#clock = options.clock
     this.#log = options.log.child('link')
@@ -187,9 +203,16 @@ export class LinkModule implements Module {
     if (this.#connection === undefined) throw new Error('there is no connection yet')
     await this.#connection.publish(topic(this.#config.drone, 'segment'), message, delivery.segment)
     this.#bytesUp += message.length
+    this.#watch.crossed?.('segment', message)
+  }
+
+  /** Says anew what flies, and which flight it is. */
+  async sayStatus(): Promise<void> {
+    if (this.up) await this.#send('status', this.#status(true))
   }
 
   #onState(up: boolean): void {
+    this.#watch.state?.(up)
     this.#uplink().setUp(up)
     // The ground may have been away: from the status it knows what flies here and heals the chain where it has to.
     if (up) void this.#send('status', this.#status(true))
@@ -216,6 +239,7 @@ export class LinkModule implements Module {
           const counter = this.#trust?.verify(what, bytes, envelope) ?? 0n
           if (this.#deduplicator.isRepeat(id)) return
           this.#trust?.admit(what, counter)
+          this.#watch.crossed?.(what, bytes)
           handle(payload, counter)
         } catch (error) {
           this.#onRefused(what, bytes, error)
@@ -277,6 +301,7 @@ export class LinkModule implements Module {
 
   async #answer(result: UpdateResult): Promise<void> {
     const { version, applied, reason, detail, modelVersion, modelDigest, applyMs } = result
+    this.#watch.answered?.(result)
     if (applied)
       this.#log.info(`Update ${version} flies, ${Math.round(applyMs)} ms after it came (${detail})`)
     else
@@ -304,6 +329,7 @@ export class LinkModule implements Module {
         modelVersion: applier.version,
         modelDigest: applier.digest,
         rolledBack: [...applier.rolledBack],
+        flight: this.#flight(),
       },
     }
   }
@@ -315,6 +341,7 @@ export class LinkModule implements Module {
     try {
       await connection.publish(topic(this.#config.drone, what), message, delivery[what])
       this.#bytesUp += message.length
+      this.#watch.crossed?.(what, message)
     } catch (error) {
       this.#log.warn(`A ${what} message was not delivered: ${messageOf(error)}`)
     }

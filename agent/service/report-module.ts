@@ -4,6 +4,7 @@ import type { CameraModule } from './camera-module.js'
 import type { FlightModule } from './flight-module.js'
 import type { LearningControls } from './learning-controls.js'
 import type { LinkModule } from './link-module.js'
+import type { LogModule } from './log-module.js'
 import type { Module } from './modules.js'
 import type { StudentModule } from './student-module.js'
 import type { UplinkModule } from './uplink-module.js'
@@ -21,6 +22,7 @@ export interface ReportParts {
   board: BoardModule
   controls: LearningControls
   vehicle?: VehicleModule
+  logs?: LogModule
 }
 
 /** Says how the flight goes: telemetry every second, a line in the log every ten, and a summary at the end. */
@@ -68,7 +70,7 @@ export class ReportModule implements Module {
   }
 
   #telemetry(): void {
-    const { flight, camera, student, uplink, link, board, controls, vehicle } = this.#parts
+    const { flight, camera, student, uplink, link, board, controls, vehicle, logs } = this.#parts
     const { fps, p50Ms, p99Ms } = flight.summary()
     const value = {
       timeUs: BigInt(Math.round(this.#clock.nowMs() * 1000)),
@@ -83,8 +85,10 @@ export class ReportModule implements Module {
       modelVersion: student.applier.version,
       board: board.telemetry(),
       vehicle: vehicle?.telemetry(),
+      flight: logs?.flight ?? '',
       learning: controls.state(),
     }
+    logs?.telemetry(value, link.traffic)
     // What nobody hears is not sent, nor counted as traffic.
     if (link.up) void link.send('telemetry', { case: 'telemetry', value })
   }

@@ -18,6 +18,8 @@ export interface AgentStatus {
   /** `refused`: messages that came and were not acted on, by reason. */
   link: { broker: string; up: boolean; paired: boolean; refused: Record<string, number> }
   uplink: { samplingFps: number; waiting: number; sent: number; dropped: number }
+  /** The flight that is logged; empty where none is. */
+  log: { flight: string; MB: number; trouble?: string }
   vehicle?: { connected: boolean; kind: string; armed: boolean; mode: string }
   board?: {
     model: string
@@ -85,7 +87,7 @@ export class StatusModule implements Module {
 
   /** @throws Error while the agent starts */
   status(): AgentStatus {
-    const { student, camera, link, uplink, flight } = this.#parts
+    const { student, camera, link, uplink, flight, logs } = this.#parts
     if (!flight.started) throw new Error('it is still starting, ask again in some seconds')
     const { drone, broker, stateDir } = this.#config
     const { fps, p50Ms, p99Ms } = flight.summary()
@@ -108,6 +110,7 @@ export class StatusModule implements Module {
         sent: uplink.sent,
         dropped: uplink.dropped,
       },
+      log: { flight: logs?.flight ?? '', MB: (logs?.bytes ?? 0) / 1e6, trouble: logs?.trouble },
       vehicle: this.#vehicle(),
       board: this.#board(),
     }

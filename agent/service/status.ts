@@ -29,7 +29,7 @@ export async function printStatus(file: string, json: boolean): Promise<number> 
 
 /** What `kestrel-agent status` prints. */
 export function describeStatus(status: AgentStatus): string {
-  const { flight, camera, model, link, uplink, board, vehicle } = status
+  const { flight, camera, model, link, uplink, board, vehicle, log } = status
   const lines: [string, string][] = [
     ['Drone', `${status.drone}, ${status.software}, up ${duration(status.upS)}`],
     ['Camera', camera.trouble ?? camera.description],
@@ -46,6 +46,7 @@ export function describeStatus(status: AgentStatus): string {
     ],
     ['Vehicle', describeVehicle(vehicle)],
     ['Board', describeBoard(board)],
+    ['Log', describeLog(log)],
   ]
   if (board?.limitFps !== undefined) {
     lines.push([
@@ -62,6 +63,11 @@ function describeVehicle(vehicle: AgentStatus['vehicle']): string {
   if (vehicle === undefined) return 'none in the configuration'
   if (!vehicle.connected) return 'no autopilot is heard'
   return `${vehicle.kind}, ${vehicle.mode}, ${vehicle.armed ? 'armed' : 'disarmed'}`
+}
+
+function describeLog({ flight, MB, trouble }: AgentStatus['log']): string {
+  const what = flight === '' ? 'no flight is logged now' : flight
+  return `${what}; ${MB.toFixed(0)} MB of logs${trouble === undefined ? '' : `; NOT WRITTEN: ${trouble}`}`
 }
 
 function describeBoard(board: AgentStatus['board']): string {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Control, decodeEnvelope, encodeEnvelope, type PoseInit } from '@kestrel/link'
+import { type Control, decodeEnvelope, encodeEnvelope, type PoseInit, type Segment } from '@kestrel/link'
 import { type Clock, type Log, messageOf } from '@kestrel/runtime'
 import type { Frame } from '../camera/camera.js'
 import { Sampler } from '../sampling/sampler.js'
@@ -29,6 +29,7 @@ export class UplinkModule implements Module {
     onFailure: reason =>
       this.#log.warn(`The hardware encoder failed, software encodes from here on: ${reason}`),
   })
+  readonly #onSegment: ((segment: Segment) => void) | undefined
   readonly #poseAt: ((captureMs: number) => PoseInit | undefined) | undefined
   /** What the radio bears. */
   readonly budget = new UplinkBudget()
@@ -56,6 +57,8 @@ export class UplinkModule implements Module {
       publish: (message: Uint8Array) => Promise<void>
       /** Where the vehicle was at a moment. */
       poseAt?: (captureMs: number) => PoseInit | undefined
+      /** Told each segment as it is encoded. */
+      onSegment?: (segment: Segment) => void
       clock: Clock
       log: Log
     },
@@ -64,6 +67,7 @@ export class UplinkModule implements Module {
     this.#student = options.student
     this.#publish = options.publish
     this.#poseAt = options.poseAt
+    this.#onSegment = options.onSegment
     this.#clock = options.clock
     this.#log = options.log.child('uplink')
     this.#sampler = new Sampler({ fps: config.sampling.fps })
@@ -191,19 +195,21 @@ export class UplinkModule implements Module {
     this.#segmenter?.configure(this.#control)
   }
 
-  /** Offers a frame of the camera; takes some milliseconds for the few that are sampled. Never throws. */
-  offer(frame: Frame): void {
+  /** Offers a frame of the camera; takes some milliseconds for the few that are sampled. Never throws. @returns whether it was sampled */
+  offer(frame: Frame): boolean {
     const segmenter = (this.#segmenter ??= this.#createSegmenter(frame.image))
     const { captureMs } = frame
     this.#lastCaptureMs = captureMs
     const { beginMs, periodS } = segmenter
     // While the encoder is busy the window stays open: late segments rather than a queue of raw frames.
     if (beginMs !== undefined && captureMs >= beginMs + periodS * 1000) this.#flush(captureMs)
-    if (this.held || !this.#sampler.offer(captureMs)) return
+    if (this.held || !this.#sampler.offer(captureMs)) return false
     try {
       segmenter.add(frame)
+      return true
     } catch (error) {
       this.#log.warn(`Frame ${frame.id} could not be sampled: ${messageOf(error)}`)
+      return false
     }
   }
 
@@ -251,6 +257,7 @@ export class UplinkModule implements Module {
       this.#log.debug(
         `Segment ${segment.sequence}: ${segment.frames.length} frames, ${segment.video.length} bytes`,
       )
+      this.#onSegment?.(segment)
       this.#outbox?.push(encodeEnvelope({ case: 'segment', value: segment }, { clock: this.#clock }))
     } catch (error) {
       this.#lost += 1

@@ -4,6 +4,7 @@ import { loadSigningKey, openEndpoint, Persistent, parseEndpoint, Signing } from
 import type { Clock, Log } from '@kestrel/runtime'
 import { common } from 'mavlink-mappings'
 import type { Frame } from '../camera/camera.js'
+import type { Autopilot } from '../vehicle/autopilot-watch.js'
 import type { BoardReadings } from '../vehicle/board.js'
 import { LearningTriggers } from '../vehicle/learning-triggers.js'
 import { poseMessage, vehicleMessage } from '../vehicle/messages.js'
@@ -41,6 +42,10 @@ export interface VehicleModuleOptions {
   flight: FlightModule
   stateDir: string
   board?: BoardReadings
+  /** Told what the autopilot does and says, and every MAVLink frame. */
+  onChange?: (autopilot: Autopilot | undefined) => void
+  onText?: (text: string, severity: common.MavSeverity) => void
+  onFrame?: (frame: Uint8Array) => void
   controls: LearningControls
   clock: Clock
   log: Log
@@ -92,6 +97,8 @@ export class VehicleModule implements Module {
       board,
       reportMs: reportS * 1000,
       onNews: () => this.#news(),
+      onText: this.#options.onText,
+      onFrame: this.#options.onFrame,
       onRadio: radio => {
         if (this.#config.radioBoundsUplink) this.#options.uplink.budget.radio(radio, clock.nowMs())
       },
@@ -131,6 +138,11 @@ export class VehicleModule implements Module {
     const pose = this.#vehicle?.poseAt(captureMs)
     this.#frames.seen += 1
     if (pose?.position !== undefined && pose.attitude !== undefined) this.#frames.tagged += 1
+  }
+
+  /** What holds from now on in a matter, for the pilot's screen (STATUSTEXT where it is something else than before). */
+  announce(matter: string, text: string, severity: common.MavSeverity): void {
+    this.#vehicle?.announce(matter, text, severity)
   }
 
   /** For the ground. */
@@ -182,6 +194,7 @@ export class VehicleModule implements Module {
     if (vehicle === undefined) return
     const { uplink } = this.#options
     const { hasten, grounded } = this.#triggers.news(vehicle.autopilot, vehicle.state)
+    this.#options.onChange?.(vehicle.autopilot)
     uplink.hold(GROUNDED, grounded && this.#pauseOnGround)
     if (hasten) uplink.hasten()
   }

@@ -81,3 +81,23 @@ export class Announcer {
     }
   }
 }
+
+/** Joins the chunks of long STATUSTEXTs. */
+export class StatusTexts {
+  #id = 0
+  #parts: string[] = []
+
+  /** @returns the text, once it is complete */
+  add({ id, chunkSeq, text }: common.StatusText): string | undefined {
+    const plain = text.replace(/\0.*$/s, '')
+    // ArduPilot's and PX4's older firmware knows no chunks: both fields are 0.
+    if (id === 0) return plain
+    if (id !== this.#id || chunkSeq === 0) this.#parts = []
+    this.#id = id
+    this.#parts[chunkSeq] = plain
+    if (plain.length === CHUNK && chunkSeq < 255) return undefined
+    const whole = this.#parts.join('')
+    this.#parts = []
+    return whole
+  }
+}

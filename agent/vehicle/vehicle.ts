@@ -10,7 +10,7 @@ import { NamedValues } from './named-values.js'
 import { OwnCommands } from './own-commands.js'
 import { OwnParameters } from './own-parameters.js'
 import { type PilotControls, pilotCommands, pilotParameters } from './pilot.js'
-import { Announcer } from './status-text.js'
+import { Announcer, StatusTexts } from './status-text.js'
 import type { Pose } from './track.js'
 import { VehicleState } from './vehicle-state.js'
 
@@ -40,6 +40,10 @@ export interface VehicleOptions {
   /** Called after each message of the autopilot. */
   onNews?: () => void
   onRadio?: (radio: common.RadioStatus) => void
+  /** Told every MAVLink frame, ours and the others'. */
+  onFrame?: HubOptions['onFrame']
+  /** A whole STATUSTEXT of the autopilot. */
+  onText?: (text: string, severity: common.MavSeverity) => void
   clock: Clock
   log: Log
 }
@@ -53,6 +57,7 @@ export class Vehicle {
   readonly #rates: MessageRates
   readonly #values = new NamedValues()
   readonly #announcer: Announcer
+  readonly #texts = new StatusTexts()
   readonly #parameters: OwnParameters
   readonly #commands: OwnCommands
   readonly #cameraCommands: OwnCommands | undefined
@@ -68,6 +73,7 @@ export class Vehicle {
     this.#hub = new Hub({
       transport,
       signing,
+      onFrame: options.onFrame,
       onMessage: ({ from, data }, neighbour) => this.#take(from, data, neighbour),
       onClosed: neighbour => {
         const isLost = this.#watch.lineClosed(neighbour)
@@ -200,6 +206,10 @@ export class Vehicle {
       if (this.state.bootClock.reboots !== reboots) this.#rebooted(nowMs)
       this.#rates.seen(messageId(data))
       if (data instanceof common.CommandAck) this.#acknowledged(data, nowMs)
+      else if (data instanceof common.StatusText) {
+        const text = this.#texts.add(data)
+        if (text !== undefined) this.#options.onText?.(text, data.severity)
+      }
       onNews?.()
     }
     this.#request(from, data, neighbour, nowMs)

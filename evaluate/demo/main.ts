@@ -33,6 +33,7 @@ async function main(argv: string[]): Promise<number> {
   const vehicle = new VehicleObserver()
   const ports = {
     vehiclePort: await vehicle.start(),
+    autopilotPort: await freePort(),
     brokerPort: await freePort(),
     dashboardPort: await freePort(),
   }
@@ -99,7 +100,7 @@ interface Plan {
 /** Configurations as a user would write them, and who runs with which. */
 function writePlan(
   options: DemoOptions,
-  ports: { vehiclePort: number; brokerPort: number; dashboardPort: number },
+  ports: { vehiclePort: number; autopilotPort: number; brokerPort: number; dashboardPort: number },
 ): Plan {
   const { scenario, video, out, student } = options
   const epoch = Date.now() - 1000 * BEGIN_S + 3000
@@ -118,6 +119,7 @@ function writePlan(
     student,
     teacher,
     stateDir: join(out, 'ground-state'),
+    logs: { dir: join(out, 'logs') },
     ams: { updatePeriodS: 10 },
   })
   const agent = write('agent.yaml', {
@@ -125,12 +127,20 @@ function writePlan(
     broker: url,
     student,
     stateDir: join(out, 'agent-state'),
+    logs: { dir: join(out, 'logs') },
+    // Footage has no autopilot.
+    ...(video === undefined && { vehicle: { endpoint: `tcp:127.0.0.1:${ports.autopilotPort}` } }),
     camera: { source, loop: video !== undefined },
   })
   const fly: Member = {
     name: 'simulator',
     bin: 'simulator/bin/kestrel-sim.js',
-    args: ['fly', scenario, '--mavlink-udp', `127.0.0.1:${ports.vehiclePort}`, '--epoch', String(epoch)],
+    args: [
+      ...['fly', scenario, '--epoch', String(epoch)],
+      // For whoever looks on, and for the agent.
+      ...['--mavlink-udp', `127.0.0.1:${ports.vehiclePort}`],
+      ...['--mavlink-tcp', `127.0.0.1:${ports.autopilotPort}`],
+    ],
     nice: 0,
   }
   const members: Member[] = [

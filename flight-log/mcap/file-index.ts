@@ -168,6 +168,17 @@ export class FileIndex {
   }
 }
 
+/** Says who wrote a file. */
+export const LIBRARY = 'kestrel flight-log'
+
+/** What every file begins with. */
+export function fileHead(): Uint8Array {
+  const builder = new McapRecordBuilder()
+  builder.writeMagic()
+  builder.writeHeader({ profile: '', library: LIBRARY })
+  return builder.buffer
+}
+
 /** The message index records that follow a chunk, and where each begins. @param position of the first */
 export function messageIndexes(
   offsets: MessageOffsets,

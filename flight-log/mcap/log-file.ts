@@ -74,11 +74,13 @@ export class LogFile {
     return channels
   }
 
-  /** First and last time, ns; undefined without messages. */
-  get range(): { fromNs: bigint; toNs: bigint } | undefined {
+  /** First and last time of the chunks with topics of a kind, ns; undefined where there are none. */
+  range(isOf: (topic: string) => boolean = () => true): { fromNs: bigint; toNs: bigint } | undefined {
+    const { channelsById, chunkIndexes } = this.#reader
     let range: { fromNs: bigint; toNs: bigint } | undefined
-    for (const { messageStartTime, messageEndTime, messageIndexLength } of this.#reader.chunkIndexes) {
-      if (messageIndexLength === 0n) continue
+    for (const { messageStartTime, messageEndTime, messageIndexOffsets } of chunkIndexes) {
+      const ids = [...messageIndexOffsets.keys()]
+      if (!ids.some(id => isOf(channelsById.get(id)?.topic ?? ''))) continue
       range ??= { fromNs: messageStartTime, toNs: messageEndTime }
       if (messageStartTime < range.fromNs) range.fromNs = messageStartTime
       if (messageEndTime > range.toNs) range.toNs = messageEndTime

@@ -2,7 +2,7 @@ import { crc32, crc32Init, crc32Update } from '@foxglove/crc'
 import { UserError } from '@kestrel/runtime'
 import { McapStreamReader, Opcode, type TypedMcapRecord } from '@mcap/core'
 import type { MessageOffsets } from './chunk.js'
-import { FileIndex, messageIndexes, type PlacedChunk } from './file-index.js'
+import { FileIndex, fileHead, messageIndexes, type PlacedChunk } from './file-index.js'
 import type { FileReadable } from './readable.js'
 
 /** A message that was met on the way through a file. */
@@ -18,7 +18,7 @@ export interface Scan {
   index: FileIndex
   /** Where the last whole record ends; what lies behind is of no use. */
   end: number
-  /** Message indexes that belong there: those of the last chunk, where they were cut off. */
+  /** What belongs there: the message indexes of the last chunk, or the head of a file that has none yet. */
   missing: Uint8Array
   /** Of all of that, as `crc32Update` keeps it. */
   crc: number
@@ -72,10 +72,13 @@ class Scanner {
 
   async run(): Promise<Scan> {
     const size = this.#readable.bytes
-    const magic = size < 8 ? new Uint8Array(0) : await this.#readable.read(0n, 8n)
-    if (Buffer.compare(magic, Buffer.from('\x89MCAP0\r\n', 'latin1')) !== 0) {
+    const whole = Buffer.from('\x89MCAP0\r\n', 'latin1')
+    const magic = await this.#readable.read(0n, BigInt(Math.min(size, whole.length)))
+    if (!whole.subarray(0, magic.length).equals(magic)) {
       throw new UserError(`${this.#path} is no MCAP file: its first bytes are not those of one`)
     }
+    // Cut off in its very first moment.
+    if (magic.length < whole.length) return this.#nothing()
     this.#take(magic)
     for (;;) {
       const record = await this.#read(this.#at, size)
@@ -146,11 +149,20 @@ class Scanner {
     if (crc !== 0 && crc32(records) !== crc) return false
     const offsets = this.#walk(records)
     if (offsets === undefined) return false
+    // No checksum covers the head of a chunk.
+    const times = [...offsets.values()].flat().map(([time]) => time)
+    const [startNs, endNs] = [view.readBigUInt64LE(RECORD_HEAD), view.readBigUInt64LE(RECORD_HEAD + 8)]
+    const fits =
+      view.readBigUInt64LE(RECORD_HEAD + 16) === BigInt(records.length) &&
+      view.readBigUInt64LE(begin - 8) === BigInt(records.length) &&
+      times.every(time => time >= startNs && time <= endNs) &&
+      (times.length === 0 || (times.includes(startNs) && times.includes(endNs)))
+    if (!fits) return false
     this.#take(bytes)
     this.#open = {
       chunk: {
-        startNs: view.readBigUInt64LE(RECORD_HEAD),
-        endNs: view.readBigUInt64LE(RECORD_HEAD + 8),
+        startNs,
+        endNs,
         offset: this.#end - bytes.length,
         length: bytes.length,
         compression: '',
@@ -205,6 +217,8 @@ class Scanner {
   #messageIndex(bytes: Uint8Array): boolean {
     const record = parse(bytes)
     if (record?.type !== 'MessageIndex') return false
+    // Nor does one cover an index.
+    if (!same(record.records, this.#open!.offsets.get(record.channelId) ?? [])) return false
     this.#indexes.set(record.channelId, BigInt(this.#at))
     this.#indexBytes.push(bytes)
     const { offsets } = this.#open!
@@ -223,6 +237,17 @@ class Scanner {
     this.#indexBytes = []
   }
 
+  #nothing(): Scan {
+    const missing = fileHead()
+    return {
+      index: this.#index,
+      end: 0,
+      missing,
+      crc: crc32Update(this.#crc, missing),
+      metadata: this.#metadata,
+    }
+  }
+
   #result(): Scan {
     let missing: Uint8Array = new Uint8Array(0)
     let crc = this.#crc
@@ -239,6 +264,14 @@ class Scanner {
     this.#end += bytes.length
     this.#crc = crc32Update(this.#crc, bytes)
   }
+}
+
+function same(a: [bigint, bigint][], b: [bigint, bigint][]): boolean {
+  const sorted = (list: [bigint, bigint][]) => [...list].sort(([, x], [, y]) => (x < y ? -1 : 1))
+  const other = sorted(b)
+  return (
+    a.length === b.length && sorted(a).every(([time, at], i) => time === other[i][0] && at === other[i][1])
+  )
 }
 
 /** One record; undefined where it is none. */

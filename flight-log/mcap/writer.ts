@@ -1,11 +1,8 @@
 import { crc32Init, crc32Update } from '@foxglove/crc'
 import { type Channel, McapRecordBuilder, type Schema } from '@mcap/core'
 import { CHUNK_HEAD, type Chunk } from './chunk.js'
-import { FileIndex, messageIndexes } from './file-index.js'
+import { FileIndex, fileHead, messageIndexes } from './file-index.js'
 import { diskStorage, type LogHandle, type LogStorage } from './storage.js'
-
-/** Says who wrote a file. */
-export const LIBRARY = 'kestrel flight-log'
 
 export interface ChannelInit {
   topic: string
@@ -38,9 +35,7 @@ export class McapFile {
   static async create(path: string, storage: LogStorage = diskStorage): Promise<McapFile> {
     const file = new McapFile(path, await storage.create(path))
     try {
-      file.#builder.writeMagic()
-      file.#builder.writeHeader({ profile: '', library: LIBRARY })
-      await file.#append([file.#take()])
+      await file.#append([fileHead()])
       return file
     } catch (error) {
       await file.close()

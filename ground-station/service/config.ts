@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { loadConfig } from '@kestrel/runtime'
 import { z } from 'zod'
 import { sessionOptionsSchema } from '../session/options.js'
@@ -109,6 +109,23 @@ export const groundConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('the page to watch and steer flights with, in a browser'),
+  logs: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('false: flights are not logged here'),
+      dir: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('folder of the flight logs; the folder `logs` in stateDir without'),
+      maxMB: z
+        .number()
+        .min(10)
+        .max(100_000_000)
+        .default(20_000)
+        .describe('megabytes that they may take; the oldest flights go first'),
+    })
+    .prefault({})
+    .describe('a log of each flight, for review (docs/flight-logs.md)'),
   log: z
     .strictObject({
       level: z
@@ -122,6 +139,11 @@ export const groundConfigSchema = z.strictObject({
 })
 
 export type GroundConfig = z.infer<typeof groundConfigSchema>
+
+/** Folder of the flight logs. */
+export function logDir({ logs, stateDir }: Pick<GroundConfig, 'logs' | 'stateDir'>): string {
+  return logs.dir ?? join(stateDir, 'logs')
+}
 
 /**
  * Reads ground.yaml. Relative paths in it count from its own folder.
@@ -140,6 +162,7 @@ export function loadGroundConfig(file: string): GroundConfig {
       passwordFile: from(config.brokerAuth.passwordFile),
       caFile: config.brokerAuth.caFile && from(config.brokerAuth.caFile),
     },
+    logs: { ...config.logs, dir: from(logDir(config)) },
     teacher: config.teacher.startsWith('labels:sim:')
       ? config.teacher
       : config.teacher.startsWith('labels:')

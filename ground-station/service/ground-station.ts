@@ -346,6 +346,7 @@ export class GroundStation {
     }
     if (result.phase !== undefined) this.#tellPhase(drone, result.phase, result.update)
     if (result.view !== undefined) this.#tell.view(drone.name, result.view)
+    if (result.taught !== undefined) this.#tell.taught(drone.name, result.taught)
     if (result.update !== undefined) {
       if (job.kind !== 'phase')
         this.#log.info(`${drone.name}: sending update ${result.update.version} (catch-up)`)

@@ -1,4 +1,4 @@
-import type { Colour } from '@kestrel/models'
+import type { Colour, LabelMap } from '@kestrel/models'
 import type { ModelReport, OutgoingUpdate } from '../session/chain.js'
 import type { PhaseReport, UpdateAnswer } from '../session/report.js'
 import type { LiveView } from './live-view.js'
@@ -13,6 +13,14 @@ export type Job =
   | { kind: 'phase'; drone: string }
   /** Somebody wants the drone to fly the version before again. */
   | { kind: 'reject'; drone: string }
+
+/** What the teacher made of a frame. */
+export interface TaughtFrame {
+  /** When it was taken, ms of the drone's clock (Unix time). */
+  captureMs: number
+  /** Small, for looking at. */
+  labels: LabelMap
+}
 
 export interface SegmentJob {
   kind: 'segment'
@@ -31,6 +39,8 @@ export interface JobResult {
   frames?: number
   /** How what flies labels them. */
   view?: LiveView
+  /** The teacher's labels of the segment's frames, where flights are logged. */
+  taught?: TaughtFrame[]
   /** Labelled frames that no phase has seen yet. */
   newFrames: number
   /** r, frames/s, and T_update, s. */

@@ -1,5 +1,6 @@
 import type { CommandResult, Status, Telemetry, UpdateResult, What } from '@kestrel/link'
 import type { PhaseReport } from '../session/report.js'
+import type { TaughtFrame } from './learner.js'
 import type { LiveView } from './live-view.js'
 
 /** What an event is about, and how much it matters. */
@@ -49,6 +50,8 @@ export interface LogLine {
   message: string
 }
 
+export type { TaughtFrame }
+
 /**
  * Looks on while the ground station works: the dashboard and the flight log. Each call is made on the main thread, in the order in which
  * things happen; it must return soon and not throw (what it throws is logged). All are optional.
@@ -62,6 +65,8 @@ export interface GroundObserver {
   phase?(drone: string, phase: PhaseNews): void
   /** How the flown weights and the shipped ones label what a segment brought, beside the teacher. */
   view?(drone: string, view: LiveView): void
+  /** The teacher's labels of the frames of a segment. */
+  taught?(drone: string, frames: TaughtFrame[]): void
   updateResult?(drone: string, result: UpdateResult): void
   commandResult?(drone: string, result: CommandResult): void
   event?(drone: string, event: GroundEvent): void

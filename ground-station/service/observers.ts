@@ -21,30 +21,10 @@ export function observers(list: readonly GroundObserver[], log: Log): Required<G
     message: tell('message'),
     phase: tell('phase'),
     view: tell('view'),
+    taught: tell('taught'),
     updateResult: tell('updateResult'),
     commandResult: tell('commandResult'),
     event: tell('event'),
     line: tell('line'),
-  }
-}
-
-/** A log that also hands each line to `listener`. */
-export function heardLog(
-  log: Log,
-  listener: (level: 'debug' | 'info' | 'warn' | 'error', part: string, message: string) => void,
-  part = 'ground',
-): Log {
-  const line =
-    (level: 'debug' | 'info' | 'warn' | 'error') =>
-    (message: string, figures?: Record<string, unknown>): void => {
-      log[level](message, figures)
-      listener(level, part, message)
-    }
-  return {
-    debug: line('debug'),
-    info: line('info'),
-    warn: line('warn'),
-    error: line('error'),
-    child: name => heardLog(log.child(name), listener, `${part}/${name}`),
   }
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { logSize } from '@kestrel/flight-log'
 import { decodeEnvelope } from '@kestrel/link'
-import { readStudentFile, type Student } from '@kestrel/models'
+import { readStudentFile, resizeLabels, type Student } from '@kestrel/models'
 import { type Log, messageOf, RealClock, UserError } from '@kestrel/runtime'
 import { GroundSession } from '../session/ground-session.js'
 import type { SeenFrame } from '../session/intake.js'
@@ -10,7 +11,7 @@ import type { Teacher } from '../teacher/teacher.js'
 import { createEngine } from '../training/create-engine.js'
 import type { TrainingEngine } from '../training/engine.js'
 import type { GroundConfig } from './config.js'
-import type { Job, JobResult, Learner } from './learner.js'
+import type { Job, JobResult, Learner, TaughtFrame } from './learner.js'
 import { type LiveView, LiveViewer } from './live-view.js'
 
 /** The learner itself. It computes on the thread that calls it: see learner-thread.ts. */
@@ -77,7 +78,8 @@ export class SessionLearner implements Learner {
         const { payload } = decodeEnvelope(job.message)
         if (payload.case !== 'segment') throw new Error(`A ${payload.case} message came as a segment`)
         const { frames, seen } = await session.addSegment(payload.value)
-        return this.#result(session, { frames, view: await this.#look(job.drone, session, seen) })
+        const view = await this.#look(job.drone, session, seen)
+        return this.#result(session, { frames, view, taught: this.#taught(seen) })
       }
       case 'phase': {
         const { update, ...phase } = await session.runPhase({ shouldStop: this.#shouldStop })
@@ -114,6 +116,14 @@ export class SessionLearner implements Learner {
       this.#log.warn(`${drone}: its frames cannot be looked at: ${messageOf(error)}`)
       return undefined
     }
+  }
+
+  #taught(seen: SeenFrame[]): TaughtFrame[] | undefined {
+    if (!this.#config.logs.enabled) return undefined
+    return seen.map(({ captureMs, labels }) => {
+      const { width, height } = logSize(labels)
+      return { captureMs, labels: resizeLabels(labels, width, height) }
+    })
   }
 
   #result(session: GroundSession, result: Partial<JobResult>): JobResult {

@@ -1,14 +1,16 @@
 import { connectMqtt } from '@kestrel/link'
-import { Incidents, type Log, RealClock } from '@kestrel/runtime'
+import { Incidents, type Log, observeLog, RealClock } from '@kestrel/runtime'
+import type { Hono } from 'hono'
 import { type Broker, startBroker } from '../broker/broker.js'
 import { openAccess } from '../dashboard/access.js'
 import { Dashboard } from '../dashboard/dashboard.js'
+import { FlightLibrary, mountReview } from '../review/index.js'
 import { openSecurity, readBrokerAuth } from '../security/security.js'
-import type { GroundConfig } from './config.js'
+import { type GroundConfig, logDir } from './config.js'
+import { FlightRecorder } from './flight-recorder.js'
 import { GroundStation } from './ground-station.js'
 import { startLearnerThread } from './learner-thread.js'
 import type { GroundObserver } from './observer.js'
-import { heardLog } from './observers.js'
 
 /** A ground station that runs. */
 export interface RunningGround {
@@ -36,15 +38,20 @@ export async function startGround(options: {
   const { config, onLost } = options
   const clock = new RealClock()
   const looking: GroundObserver[] = []
-  const log = heardLog(options.log, (level, part, message) => {
-    for (const observer of looking) observer.line?.({ timeMs: clock.nowMs(), level, part, message })
-  })
+  const log = observeLog(
+    options.log,
+    line => {
+      for (const observer of looking) observer.line?.({ timeMs: clock.nowMs(), ...line })
+    },
+    'ground',
+  )
   const { identity, registry, signer, certificate } = await openSecurity(config, clock)
   const incidents = new Incidents({ log, clock })
   const auth = readBrokerAuth(config)
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
   let dashboard: Dashboard | undefined
+  let recorder: FlightRecorder | undefined
   try {
     if (config.broker === undefined) {
       const { host, port } = config.listen
@@ -74,9 +81,16 @@ export async function startGround(options: {
     })
     if (config.dashboard.enabled) {
       const access = await openAccess(config, { identity, incidents })
-      dashboard = new Dashboard({ config, student: learner.student, station, clock, access, log })
+      const flights = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
+      const routes = [(app: Hono) => mountReview(app, flights)]
+      dashboard = new Dashboard({ config, student: learner.student, station, routes, clock, access, log })
       looking.push(dashboard.observer)
       await dashboard.start()
+    }
+    if (config.logs.enabled) {
+      recorder = new FlightRecorder({ config, dir: logDir(config), student: learner.student, clock, log })
+      looking.push(recorder.observer)
+      recorder.start()
     }
     station.start()
     const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
@@ -88,6 +102,7 @@ export async function startGround(options: {
     const stop = async () => {
       await dashboard?.stop()
       await station.stop()
+      await recorder?.stop()
       await connection.close()
       await broker?.close()
     }
@@ -102,6 +117,7 @@ export async function startGround(options: {
   } catch (error) {
     await learner.close()
     await dashboard?.stop()
+    await recorder?.stop()
     await broker?.close()
     throw error
   }

@@ -67,6 +67,8 @@ export interface Received {
   data: MavLinkData
   /** As it came, with the zeros that were cut off: a float that carries an integer's bytes (PX4's parameters) survives only here. */
   payload: Buffer
+  /** The whole frame. */
+  frame: Buffer
 }
 
 /** The longest frame: header, payload, checksum and signature. */
@@ -147,7 +149,7 @@ export function isSigned(frame: Buffer): boolean {
 function decode(frame: Buffer, type: MessageClass): Received {
   const protocol = frame[0] === 0xfd ? v2 : v1
   const payload = protocol.payload(frame)
-  return { from: senderOf(frame), data: protocol.data(payload, type as never), payload }
+  return { from: senderOf(frame), data: protocol.data(payload, type as never), payload, frame }
 }
 
 export function senderOf(frame: Buffer): Sender {

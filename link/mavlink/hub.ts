@@ -27,6 +27,8 @@ export interface HubOptions {
   onMessage: (received: Received, from: Neighbour) => void
   onOpened?: (neighbour: Neighbour) => void
   onClosed?: (neighbour: Neighbour) => void
+  /** Told each frame that crosses a line, in either direction, signature included; must return soon and not throw. */
+  onFrame?: (frame: Uint8Array) => void
   log: Log
 }
 
@@ -86,6 +88,7 @@ export class Hub implements Exchange {
     for (const received of peer.reader.read(bytes)) {
       peer.heard += 1
       this.#messages += 1
+      this.#options.onFrame?.(received.frame)
       try {
         this.#options.onMessage(received, peer)
       } catch (error) {
@@ -109,6 +112,8 @@ export class Hub implements Exchange {
     const sequence = sequences.get(from.component) ?? 0
     sequences.set(from.component, (sequence + 1) & 0xff)
     const frame = encode(data, sequence, from, { signed: signing !== undefined })
-    line.write(signing === undefined ? frame : signing.sign(frame))
+    const whole = signing === undefined ? frame : signing.sign(frame)
+    line.write(whole)
+    this.#options.onFrame?.(whole)
   }
 }

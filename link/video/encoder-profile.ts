@@ -27,6 +27,8 @@ const crf = (q: number) => ({ crf: String(q) })
  * One picture a second of a moving drone: most of it is intra-coded anyway, so the presets are medium ones.
  * Tuned for fidelity (tune psnr) rather than for eyes. One thread each, so that the same frames give the same
  * bytes on any number of cores; and no mbtree, whose AVX-512 code in this libx264 gives other bytes from run to run.
+ * No B-frames: between pictures a second apart they save nothing (the same PSNR for the same bytes, measured), and without them the n-th
+ * picture in the clip is the n-th frame, as players of flight logs expect.
  * HEVC pictures carry an MD5 (hash=1), without which its decoder does not notice a slice that was cut short.
  */
 const software: Record<SegmentCodec, EncoderProfile> = {
@@ -37,7 +39,7 @@ const software: Record<SegmentCodec, EncoderProfile> = {
     step: 0.1,
     perHalving: 5,
     bytesPerPixel: 0.11,
-    options: { preset: 'medium', tune: 'psnr', 'x264-params': 'mbtree=0:log-level=none' },
+    options: { preset: 'medium', tune: 'psnr', 'x264-params': 'mbtree=0:bframes=0:log-level=none' },
     quantiser: crf,
   },
   hevc: {
@@ -50,7 +52,7 @@ const software: Record<SegmentCodec, EncoderProfile> = {
     options: {
       preset: 'medium',
       tune: 'psnr',
-      'x265-params': 'log-level=none:info=0:hash=1:pools=none:frame-threads=1',
+      'x265-params': 'log-level=none:info=0:hash=1:pools=none:frame-threads=1:bframes=0',
     },
     quantiser: crf,
   },

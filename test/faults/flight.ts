@@ -82,13 +82,13 @@ export async function fly(seed: number, plan: Fault[]): Promise<Flight> {
   void Promise.all(plan.map(happen)).then(() => {
     over = true
   })
-  while (!over) await clock.advanceTo(clock.nowMs() + 1000)
+  while (!over) await clock.advanceTo(clock.nowMs() + 10_000)
   world.say('the faults are over')
   const endMs = clock.nowMs()
   const swapsBefore = drone.applied
   const agree = () => drone.digest !== undefined && drone.digest === ground.settledDigest
   const healed = () => agree() && drone.applied >= swapsBefore + 1 && drone.waiting === 0
-  while (!healed() && clock.nowMs() < endMs + 1000 * HEAL_S) await clock.advanceTo(clock.nowMs() + 1000)
+  while (!healed() && clock.nowMs() < endMs + 1000 * HEAL_S) await clock.advanceTo(clock.nowMs() + 2000)
   if (!healed()) {
     world.fault(
       `${HEAL_S} s after the last fault: drone ${drone.version} ${drone.digest?.slice(0, 8)}, ground ${ground.version} ` +

@@ -168,6 +168,7 @@ export class NetworkEnd implements Connection {
     this.#filters.clear()
     this.#states.length = 0
     this.#network.leave(this)
+    for (const wake of this.#wake.splice(0)) wake()
     void this.#leaveWill()
     void this.#base.close()
   }
@@ -179,11 +180,12 @@ export class NetworkEnd implements Connection {
   /** Follows the state of the link. */
   update(): void {
     const up = this.#network.isReachable(this.name)
+    // Also after an outage that was over before anybody noticed.
+    if (up) for (const wake of this.#wake.splice(0)) wake()
     if (up === this.#up || this.#dead) return
     this.#up = up
     if (up) {
       this.#base.restore()
-      for (const wake of this.#wake.splice(0)) wake()
     } else {
       void this.#leaveWill()
       this.#base.cut()
@@ -238,7 +240,7 @@ export class NetworkEnd implements Connection {
         throw new PublishDropped(`A message of ${topic} was not sent: the process died`)
       while (!this.#network.isReachable(this.name)) {
         if (this.#dead || qos === 0) throw new PublishDropped(`A message of ${topic} was not sent`)
-        await this.#network.clock.sleep(500)
+        await new Promise<void>(resolve => this.#wake.push(resolve))
       }
       const base = this.#dead ? this.#network.broker.connect() : this.#base
       const generation = this.#generation

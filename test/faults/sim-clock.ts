@@ -31,7 +31,9 @@ export class SimClock implements Clock {
         signal?.removeEventListener('abort', onAbort)
         resolve()
       }
-      const sleeper = { wakeMs: this.#nowMs + Math.max(0, ms), order: this.#order++, wake }
+      // Up to the next 1/64 ms, which a double holds exactly: who sleeps until a moment must not wake a rounding error before it, for ever.
+      const wakeMs = Math.ceil(64 * (this.#nowMs + Math.max(0, ms))) / 64
+      const sleeper = { wakeMs, order: this.#order++, wake }
       this.#sleepers.push(sleeper)
       signal?.addEventListener('abort', onAbort, { once: true })
     })
