@@ -20,6 +20,11 @@ const benches: Record<string, { entry: string; what: string }> = {
     entry: 'benchFlight',
     what: 'a simulated flight over a serial line or UDP, with a ground station that sends updates',
   },
+  fleet: { entry: 'benchFleet', what: 'drones that one ground station serves, by policy and number' },
+  'fleet-flight': {
+    entry: 'benchFleetFlight',
+    what: 'frame budgets of several agents beside one ground station',
+  },
   review: { entry: 'benchReview', what: 'the first view of a flight of 2 GB: time and memory' },
   'flight-log': {
     entry: 'benchFlightLog',

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import {
   type PoseInit,
   type Segment,
@@ -32,6 +31,7 @@ import { LocationFixSchema } from './proto/foxglove/LocationFix_pb.js'
 import { Log_Level, LogSchema } from './proto/foxglove/Log_pb.js'
 import { schemaOf, type Topic } from './schemas.js'
 import { summaryRecord } from './summary.js'
+import { timestampOf } from './time.js'
 import { TLOG_FLUSH_MS, TlogWriter } from './tlog/writer.js'
 
 export interface FlightLogLimits {
@@ -164,7 +164,7 @@ export class FlightLog {
       const { format, pictures } = splitSegment(segment)
       pictures.forEach((data, i) => {
         const timeMs = Number(segment.frames[i].captureUs) / 1000
-        const message = { timestamp: timestampFromMs(timeMs), frameId: 'camera', data, format }
+        const message = { timestamp: timestampOf(timeMs), frameId: 'camera', data, format }
         this.#add('/camera/sampled', CompressedVideoSchema, timeMs, message)
       })
     })
@@ -178,7 +178,7 @@ export class FlightLog {
     }
     const picture = encodeLabelPicture(map, this.info.palette)
       .then(data => {
-        const message = { timestamp: timestampFromMs(timeMs), frameId: 'camera', data, format: 'png' }
+        const message = { timestamp: timestampOf(timeMs), frameId: 'camera', data, format: 'png' }
         this.#add(`/labels/${whose}`, CompressedImageSchema, timeMs, message)
       })
       .catch(error => this.#log.debug(`Labels could not be logged: ${messageOf(error)}`))
@@ -205,7 +205,7 @@ export class FlightLog {
     if (pose?.positioned) {
       const { latitudeDeg: latitude, longitudeDeg: longitude, altitudeM: altitude } = pose
       this.#add('/vehicle/position', LocationFixSchema, nowMs, {
-        timestamp: timestampFromMs(nowMs),
+        timestamp: timestampOf(nowMs),
         frameId: 'vehicle',
         ...{ latitude, longitude, altitude, heading: pose.yawRad },
       })
@@ -237,7 +237,7 @@ export class FlightLog {
   line({ level, part, message }: LogLine): void {
     if (level === 'debug') return
     const nowMs = this.#clock.nowMs()
-    const line = { timestamp: timestampFromMs(nowMs), level: levels[level], name: part, message }
+    const line = { timestamp: timestampOf(nowMs), level: levels[level], name: part, message }
     this.#add('/log', LogSchema, nowMs, line)
   }
 

@@ -134,12 +134,12 @@ export class LogQueue {
     if (known !== undefined) return known
     const channel = { id: this.#channels.size, schema, sequence: 0, group: chunkGroup(topic) }
     this.#channels.set(topic, channel)
-    if (this.#file !== undefined) this.#define(this.#file)
     return channel
   }
 
   #define(file: McapFile): void {
     for (const [topic, { id, schema }] of this.#channels) {
+      if (file.knows(id)) continue
       file.define(id, { topic, schema: { name: schema.typeName, data: descriptorSet(schema) } })
     }
   }
@@ -189,6 +189,8 @@ export class LogQueue {
       this.#waitingBytes = 0
       try {
         this.#file ??= await this.#begin()
+        // Topics may have come while it was being begun.
+        this.#define(this.#file)
         await this.#file.write(batch)
       } catch (error) {
         this.#waiting = [...batch, ...this.#waiting]
@@ -207,7 +209,6 @@ export class LogQueue {
     const file = await McapFile.create(path(this.#part + 1), storage)
     this.#part += 1
     this.#fileMs = this.#syncedMs = clock.nowMs()
-    this.#define(file)
     try {
       await onOpen(file)
     } catch (error) {

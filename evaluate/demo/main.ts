@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { join, relative, resolve } from 'node:path'
 import { readStudentFile } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
+import { loadScenario, openFlight } from '@kestrel/simulator'
 import { CommanderError } from 'commander'
 import { Crew, type Member } from './crew.js'
 import { Judge } from './judge.js'
@@ -17,8 +18,11 @@ import { VehicleObserver } from './vehicle-observer.js'
 
 const root = resolve(import.meta.dirname, '../../..')
 
-/** Where in a flight the demo begins, s: when the vehicle is about to take off. */
-const BEGIN_S = 4
+/** From the start of the processes to the moment where the flight begins, s: they take that long to be there. */
+const LEAD_S = 3
+
+/** Less of a flight shows nothing, s. */
+const LEAST_S = 30
 
 /** Of the simulated camera. Drawing takes a good part of one core. */
 const CAMERA = 'fps=6&size=384x216'
@@ -38,7 +42,7 @@ async function main(argv: string[]): Promise<number> {
     dashboardPort: await freePort(),
   }
   const plan = writePlan(options, ports)
-  const totalS = 60 * options.minutes
+  const totalS = Math.min(60 * options.minutes, plan.leftS)
 
   const crew = new Crew({
     root,
@@ -94,6 +98,8 @@ interface Plan {
   /** Of the camera. */
   source: string
   teacher: string
+  /** Until the flight is over, s. */
+  leftS: number
   members: Member[]
 }
 
@@ -103,7 +109,8 @@ function writePlan(
   ports: { vehiclePort: number; autopilotPort: number; brokerPort: number; dashboardPort: number },
 ): Plan {
   const { scenario, video, out, student } = options
-  const epoch = Date.now() - 1000 * BEGIN_S + 3000
+  const leftS = video === undefined ? leftOf(scenario, options.from) : Number.POSITIVE_INFINITY
+  const epoch = Date.now() + 1000 * (LEAD_S - options.from)
   const source = video === undefined ? `sim:${scenario}?${CAMERA}&epoch=${epoch}` : resolve(video)
   const teacher = options.teacher === undefined ? `labels:${source}` : absolute(options.teacher)
   const url = `mqtt://127.0.0.1:${ports.brokerPort}`
@@ -155,9 +162,18 @@ function writePlan(
   ]
   const what =
     video === undefined
-      ? `A flight of ${options.minutes} min, ${scenario}: the simulator, the ground station (its teacher: ${options.teacher ?? 'the exact labels'}) and the agent start`
+      ? `${scenario}, from second ${options.from} of the flight: the simulator, the ground station (its teacher: ${options.teacher ?? 'the exact labels'}) and the agent start`
       : `${video}, labelled by ${options.teacher}: the ground station and the agent start`
-  return { what, url, source, teacher, members }
+  return { what, url, source, teacher, leftS, members }
+}
+
+/** @throws UserError where hardly anything of the flight is left */
+function leftOf(scenario: string, fromS: number): number {
+  const { durationS } = openFlight(loadScenario(scenario))
+  if (durationS - fromS >= LEAST_S) return durationS - fromS
+  throw new UserError(
+    `--from ${fromS}: the flight ${scenario} takes ${durationS.toFixed(0)} s, and the demo at least ${LEAST_S} s of it`,
+  )
 }
 
 function absolute(teacher: string): string {

@@ -5,6 +5,8 @@ import { Command, InvalidArgumentError } from 'commander'
 
 export interface DemoOptions {
   scenario: string
+  /** Where in the flight the demo begins, s. */
+  from: number
   minutes: number
   /** Real footage in the place of the world. */
   video?: string
@@ -27,7 +29,7 @@ Three processes, as in the field: kestrel-sim flies (MAVLink over UDP), kestrel-
 this machine. Kill one of them: the others go on, and the demo prints how to start it again.
 
 Examples:
-  npm run demo                                                     # four minutes from fields into a town
+  npm run demo                                                     # from woods in autumn up into the snow
   npm run demo -- --scenario dawn-coast --minutes 6
   npm run demo -- --teacher models/teacher-aerial8.onnx            # a teacher that errs, as in life
   npm run demo -- --video flight.mp4 --teacher teacher.onnx --student student.onnx`
@@ -37,8 +39,9 @@ export async function readOptions(argv: string[], root: string): Promise<DemoOpt
   let options: DemoOptions | undefined
   const command = new Command('npm run demo --')
     .description('the whole of Kestrel at work on this machine, without drone, camera or footage')
-    .option('--scenario <name>', 'which flight (kestrel-sim scenarios lists them)', 'valley-to-town')
-    .option('--minutes <n>', 'how long', minutes, 4)
+    .option('--scenario <name>', 'which flight (kestrel-sim scenarios lists them)', 'winter-forest')
+    .option('--from <s>', 'where in that flight to begin, seconds: the take-off is over', seconds, 25)
+    .option('--minutes <n>', 'how long; at most to the end of the flight', minutes, 4.5)
     .option('--video <file>', 'real footage instead of the simulated world')
     .option(
       '--teacher <file>',
@@ -65,6 +68,12 @@ export async function readOptions(argv: string[], root: string): Promise<DemoOpt
   const student = options.student ?? resolve(root, 'models/student-aerial8-256x144.onnx')
   if (!existsSync(student)) throw new UserError(`There is no student ${student}`)
   return { ...options, student: resolve(student), out: resolve(root, options.out) }
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!(text.trim() !== '' && value >= 0)) throw new InvalidArgumentError('expected seconds, 0 or more.')
+  return value
 }
 
 function minutes(text: string): number {

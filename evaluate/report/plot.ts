@@ -1,10 +1,5 @@
-import { LineChart } from 'echarts/charts'
-import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components'
-import { init, use } from 'echarts/core'
-import { SVGRenderer } from 'echarts/renderers'
+import { axis, frame, renderSvg } from './chart.js'
 import type { Results } from './results.js'
-
-use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
 
 /** Okabe and Ito's colours: told apart by colour-blind readers too. */
 const colours: Record<string, string> = {
@@ -18,17 +13,9 @@ const colours: Record<string, string> = {
 /** For everything else, in turn. */
 const variantColours = ['#0072B2', '#CC79A7', '#000000', '#A6761D', '#7570B3', '#666666']
 
-const fontFamily = 'Arial, Helvetica, Liberation Sans, sans-serif'
-
 /** mIoU of the trailing window over time, one line a scheme, as an SVG document of 960×540. */
 export function plotSvg(results: Results): string {
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width: 960, height: 540 })
-  try {
-    chart.setOption(option(results))
-    return chart.renderToSVGString()
-  } finally {
-    chart.dispose()
-  }
+  return renderSvg(option(results))
 }
 
 function option(results: Results): Record<string, unknown> {
@@ -41,37 +28,16 @@ function option(results: Results): Record<string, unknown> {
   const step = greatest - least > 45 ? 20 : greatest - least > 18 ? 10 : 5
   const low = Math.max(0, Math.floor((least - 1) / step) * step)
   const high = Math.min(100, Math.max(low + step, Math.ceil((greatest + 1) / step) * step))
-  const font = { fontFamily }
-  const axis = {
-    nameLocation: 'middle',
-    nameTextStyle: { ...font, fontSize: 13, color: '#333' },
-    axisLabel: { ...font, fontSize: 12, color: '#333' },
-    axisLine: { show: true, lineStyle: { color: '#666' } },
-    axisTick: { show: true, lineStyle: { color: '#666' } },
-    splitLine: { lineStyle: { color: '#e6e6e6' } },
-  }
   const { video } = results
+  const { title, legend } = frame(
+    'Segmentation quality over the flight',
+    `${shortName(video.source)}, ${video.frames} frames at ${round(video.fps)} fps; student ` +
+      `${shortName(results.student.source)}; mIoU of the trailing ${results.metric.windowS} s, its mean in the legend`,
+  )
   return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    textStyle: font,
-    title: {
-      text: 'Segmentation quality over the flight',
-      subtext:
-        `${shortName(video.source)}, ${video.frames} frames at ${round(video.fps)} fps; student ` +
-        `${shortName(results.student.source)}; mIoU of the trailing ${results.metric.windowS} s, its mean in the legend`,
-      left: 'center',
-      top: 12,
-      textStyle: { ...font, fontSize: 18, color: '#222' },
-      subtextStyle: { ...font, fontSize: 12, color: '#555' },
-    },
+    title,
     legend: {
-      bottom: 10,
-      icon: 'rect',
-      itemWidth: 22,
-      itemHeight: 3,
-      itemGap: 26,
-      textStyle: { ...font, fontSize: 12, color: '#333' },
+      ...legend,
       data: schemes.map(([name]) => name),
       formatter: (name: string) => {
         const mean = results.schemes[name].miouWindow

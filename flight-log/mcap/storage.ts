@@ -39,7 +39,7 @@ async function openHandle(path: string, flags: string): Promise<LogHandle> {
     async write(pieces, position) {
       let at = position
       for (let from = 0; from < pieces.length; from += MAX_PIECES) {
-        let rest = pieces.slice(from, from + MAX_PIECES)
+        let rest = pieces.slice(from, from + MAX_PIECES).filter(({ length }) => length > 0)
         while (rest.length > 0) {
           const { bytesWritten } = await handle.writev(rest, at)
           // A disk that is nearly full takes a part; the next call says what is wrong.

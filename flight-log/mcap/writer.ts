@@ -49,10 +49,13 @@ export class McapFile {
     return this.#position
   }
 
+  knows(channel: number): boolean {
+    return this.#index.channels.has(channel)
+  }
+
   /** Makes a channel known, under the number that its messages bear in chunks; written with the first of them. */
   define(id: number, { topic, schema }: ChannelInit): void {
     const { schemas, channels } = this.#index
-    if (channels.has(id)) return
     const same = [...schemas.values()].find(({ name }) => name === schema.name)
     const schemaId = same?.id ?? schemas.size + 1
     if (same === undefined) schemas.set(schemaId, { id: schemaId, encoding: 'protobuf', ...schema })
@@ -61,6 +64,7 @@ export class McapFile {
 
   /** Writes chunks with one call to the system. */
   async write(chunks: Chunk[]): Promise<void> {
+    if (chunks.length === 0) return
     const pieces: Uint8Array[] = []
     let at = this.#position
     const newChannels = new Set<number>()

@@ -6,8 +6,15 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   console.error('kestrel-ground: not built yet; run "npm run build" first')
   process.exit(2)
 }
-const { configCommand, dashboardCommand, pairCommand, pretrainCommand, reportFailure, startCommand } =
-  await import('@kestrel/ground-station')
+const {
+  configCommand,
+  dashboardCommand,
+  judgeCommand,
+  pairCommand,
+  pretrainCommand,
+  reportFailure,
+  startCommand,
+} = await import('@kestrel/ground-station')
 
 const program = new Command('kestrel-ground')
   .description('Kestrel on the ground: keeps teaching the students of drones in flight')
@@ -17,6 +24,7 @@ const program = new Command('kestrel-ground')
   .addCommand(pairCommand())
   .addCommand(dashboardCommand())
   .addCommand(pretrainCommand())
+  .addCommand(judgeCommand())
 
 const reviewing = ['review', 'report', 'export']
 try {
@@ -33,7 +41,8 @@ try {
       .addCommand(review.exportCommand())
   }
   // The evaluation brings charts and optical flow along; the others do without.
-  if (!['start', 'config', 'dashboard', 'pair', 'pretrain', ...reviewing].includes(process.argv[2])) {
+  const light = ['start', 'config', 'dashboard', 'pair', 'pretrain', 'judge', ...reviewing]
+  if (!light.includes(process.argv[2])) {
     const { evaluateCommand } = await import('@kestrel/evaluate')
     program.addCommand(evaluateCommand())
   }

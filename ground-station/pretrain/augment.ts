@@ -11,10 +11,12 @@ export interface AugmentOptions {
   colour: number
   /** Most noise, grey levels. */
   noise: number
+  /** Half of the pictures are turned upside down, as only what was taken straight down may be. */
+  upsideDown?: boolean
 }
 
 /**
- * A cut-out of an example at the input's size, perhaps mirrored, in other light. The labels take the same way as the picture, by the
+ * A cut-out of an example at the input's size, perhaps mirrored and upside down, in other light. The labels take the same way as the picture, by the
  * nearest pixel.
  *
  * @param out.images planar RGB [3,H,W], written from `out.imageAt` on
@@ -39,13 +41,15 @@ export function augment(
   const left = (image.width - cutW) * rng.float()
   const top = (image.height - cutH) * rng.float()
   const mirrored = rng.float() < 0.5
+  const upsideDown = options.upsideDown === true && rng.float() < 0.5
   const curves = [0, 1, 2].map(() => new Uint8Array(256))
   drawCurves(curves, options.colour, rng)
   const sigma = options.noise * rng.float() ** 2
   let state = rng.int(2 ** 31) | 1
   const plane = width * height
   for (let y = 0, at = 0; y < height; y++) {
-    const sy = top + ((y + 0.5) * cutH) / height - 0.5
+    const oy = upsideDown ? height - 1 - y : y
+    const sy = top + ((oy + 0.5) * cutH) / height - 0.5
     const y0 = Math.max(0, Math.min(image.height - 1, Math.floor(sy)))
     const y1 = Math.min(image.height - 1, y0 + 1)
     const fy = Math.max(0, sy - y0)

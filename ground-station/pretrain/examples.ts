@@ -26,6 +26,10 @@ export interface Example {
 export interface ExampleSet {
   name: string
   weight: number
+  /** As in the recipe; that of the whole recipe where absent. */
+  classBalance?: number
+  /** Taken straight down. */
+  nadir?: boolean
   examples: Example[]
 }
 
@@ -55,7 +59,7 @@ export async function gather(sources: SourceRecipe[], options: GatherOptions): P
     const reader = 'scenarios' in source ? fromScenarios(source, options) : fromPictures(source, options)
     for await (const { name, example } of reader) {
       let set = sets.find(other => other.name === name)
-      if (set === undefined) sets.push((set = { name, weight: source.weight, examples: [] }))
+      if (set === undefined) sets.push((set = newSet(name, source)))
       if (!example.labels.data.some(label => label !== IGNORE)) continue
       set.examples.push(example)
       bytes += example.image.data.length + example.labels.data.length
@@ -67,6 +71,11 @@ export async function gather(sources: SourceRecipe[], options: GatherOptions): P
     }
   }
   return sets.filter(({ examples }) => examples.length > 0)
+}
+
+function newSet(name: string, source: SourceRecipe): ExampleSet {
+  const { weight, classBalance } = source
+  return { name, weight, classBalance, nadir: 'pictures' in source && source.nadir === true, examples: [] }
 }
 
 type Named = { name: string; example: Example }
@@ -125,7 +134,8 @@ async function* fromPictures(
   source: Extract<SourceRecipe, { pictures: unknown }>,
   { classes, width, height, log, onProgress }: GatherOptions,
 ): AsyncGenerator<Named> {
-  const { pictures, teacher: spec, every } = source
+  const { pictures, teacher: spec, every, correct = {} } = source
+  const table = correction(correct, classes, pictures)
   if (!existsSync(pictures))
     throw new UserError(`There are no pictures ${pictures}: give a folder or a video file`)
   const teacher = await openTeacher(spec, { studentClasses: classes, log })
@@ -137,7 +147,7 @@ async function* fromPictures(
       const labels = await teacher.label(image, { sourceIndex: index, captureMs: 0 })
       const example = {
         image: scaler.scale(image, width, height),
-        labels: resizeLabels(labels, width, height),
+        labels: relabel(resizeLabels(labels, width, height), table),
       }
       // Own memory: scaled pictures lie in the scaler's buffers.
       yield {
@@ -174,6 +184,20 @@ async function* readPictures(
 
 function relabel(labels: LabelMap, table: Uint8Array): LabelMap {
   return { ...labels, data: labels.data.map(label => table[label]) }
+}
+
+/** 256 entries: what a label of the teacher counts as. @throws UserError where a name is no class */
+function correction(correct: Record<string, string>, classes: string[], pictures: string): Uint8Array {
+  const table = Uint8Array.from({ length: 256 }, (_, label) => label)
+  const indexOf = (name: string) => {
+    const index = classes.indexOf(name)
+    if (index >= 0) return index
+    throw new UserError(
+      `The source ${pictures} corrects "${name}", which is no class: expected ${classes.join(', ')}`,
+    )
+  }
+  for (const [wrong, right] of Object.entries(correct)) table[indexOf(wrong)] = indexOf(right)
+  return table
 }
 
 /**

@@ -8,6 +8,12 @@ const weight = z
   .default(1)
   .describe('how often its examples are drawn, next to the others')
 
+const classBalance = z.number().min(0).max(1)
+
+const balance = classBalance
+  .optional()
+  .describe('as below, for this source only; sources with different ones are never in one batch')
+
 const sourceSchema = z.union([
   z.strictObject({
     scenarios: z
@@ -21,12 +27,19 @@ const sourceSchema = z.union([
       .default(300)
       .describe('pictures of each, evenly over the flight'),
     weight,
+    classBalance: balance,
   }),
   z.strictObject({
     pictures: z.string().min(1).describe('a folder of pictures, or a video file'),
     teacher: z.string().min(1).describe('labels:DIR, one label PNG a picture, or a model FILE.onnx'),
     every: z.number().int().min(1).default(1).describe('take every so many pictures only'),
+    correct: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe('classes that the teacher is known to get wrong here, and what they are: { water: land }'),
+    nadir: z.boolean().optional().describe('taken straight down, so that they may be turned upside down'),
     weight,
+    classBalance: balance,
   }),
 ])
 
@@ -89,10 +102,7 @@ export const recipeSchema = z.strictObject({
     .default(50)
     .describe('iterations in which it rises; then it falls along a cosine'),
   weightDecay: z.number().min(0).default(1e-4).describe('decoupled, a share of α'),
-  classBalance: z
-    .number()
-    .min(0)
-    .max(1)
+  classBalance: classBalance
     .default(0.5)
     .describe(
       'how much more pixels of rare classes count: (mean frequency / frequency)^this, at most 8; 0: all alike',

@@ -2,11 +2,10 @@ import { readParameters, type Student, withParameters } from '@kestrel/models'
 import { createRng, type Log } from '@kestrel/runtime'
 import { Adam } from '../training/adam.js'
 import { createEngine } from '../training/create-engine.js'
-import { classWeights, countPixels } from '../training/loss/class-weights.js'
-import { augment } from './augment.js'
 import { withStatistics } from './batch-norm.js'
+import { batches } from './batches.js'
 import type { Checkpoint, Start } from './checkpoint.js'
-import type { Example, ExampleSet } from './examples.js'
+import type { ExampleSet } from './examples.js'
 import type { Recipe } from './recipe.js'
 
 /** How fast running statistics follow those of the batches. */
@@ -65,15 +64,13 @@ export async function train(options: TrainOptions): Promise<Trained> {
   const decays = decayMask(student)
   const microBatch = Math.min(recipe.microBatch, recipe.batch)
   const engine = await createEngine(student, { batchNorm: 'batch', microBatch, threads, log })
-  const draw = drawer(student, recipe, training)
-  const classes = student.classes.length
-  const weights = classWeights(pixelCounts(training), classes, recipe.classBalance)
+  const draw = batches(student, recipe, training)
   const none = new Uint32Array(0)
   let iteration = resume?.iteration ?? 0
   try {
     for (let stopped = false; iteration < iterations && !stopped; ) {
       const { loss, gradient, batchStatistics } = await engine.lossAndGradient(
-        { ...draw(createRng(`${seed}/batch/${iteration}`)), classWeights: weights },
+        draw(createRng(`${seed}/batch/${iteration}`)),
         parameters,
       )
       const rate = alpha * schedule(iteration, iterations, warmup)
@@ -135,73 +132,4 @@ function decayMask(student: Student): Uint8Array {
   for (const { role, offset, count } of student.parameters)
     if (role === 'weight') mask.fill(1, offset, offset + count)
   return mask
-}
-
-/** Makes batches: the source by its weight, the example by how rare its classes are. */
-function drawer(student: Student, recipe: Recipe, sets: ExampleSet[]) {
-  const { width, height } = student.input
-  const { batch: size } = recipe
-  const pools = sets.map(set => ({ ...set, cumulative: rarity(set.examples, student.classes.length) }))
-  const total = pools.reduce((sum, { weight }) => sum + weight, 0)
-  return (rng: ReturnType<typeof createRng>) => {
-    const images = new Uint8Array(size * 3 * width * height)
-    const labels = new Uint8Array(size * width * height)
-    for (let b = 0; b < size; b++) {
-      let left = rng.float() * total
-      const pool = pools.find(({ weight }) => (left -= weight) < 0) ?? pools[pools.length - 1]
-      const at = rng.float() * pool.cumulative[pool.cumulative.length - 1]
-      const example = pool.examples[lowerBound(pool.cumulative, at)]
-      const place = { imageAt: b * 3 * width * height, labelAt: b * width * height }
-      augment(example, recipe.augment, rng, { width, height, images, labels, ...place })
-    }
-    return { size, images, labels, labelHeight: height, labelWidth: width }
-  }
-}
-
-/** Pixels by label in all examples, [256]. */
-function pixelCounts(sets: ExampleSet[]): Float64Array {
-  const sum = new Float64Array(256)
-  for (const { examples } of sets) {
-    for (const { labels } of examples) {
-      countPixels(labels.data).forEach((count, label) => {
-        sum[label] += count
-      })
-    }
-  }
-  return sum
-}
-
-/** Running sums of the examples' weights: 1, and more for each class that few pixels of the source have. */
-function rarity(examples: Example[], classes: number): Float64Array {
-  const counts = examples.map(({ labels }) => {
-    const count = new Float64Array(classes)
-    for (const label of labels.data) if (label < classes) count[label]++
-    return count
-  })
-  const share = (count: Float64Array, k: number, pixels: number) => count[k] / pixels
-  const pixels = examples[0] === undefined ? 1 : examples[0].labels.data.length
-  const mean = Array.from(
-    { length: classes },
-    (_, k) => counts.reduce((sum, count) => sum + share(count, k, pixels), 0) / Math.max(1, examples.length),
-  )
-  let sum = 0
-  return Float64Array.from(counts, count => {
-    let weight = 1
-    for (let k = 0; k < classes; k++) {
-      if (share(count, k, pixels) > 0.003) weight += Math.min(3, 0.15 / Math.sqrt(Math.max(1e-4, mean[k])))
-    }
-    sum += weight
-    return sum
-  })
-}
-
-/** The first place whose sum is above a value. */
-function lowerBound(cumulative: Float64Array, value: number): number {
-  let [low, high] = [0, cumulative.length - 1]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (cumulative[middle] > value) high = middle
-    else low = middle + 1
-  }
-  return low
 }

@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { loadConfig } from '@kestrel/runtime'
 import { z } from 'zod'
+import { fleetOptionsSchema } from '../fleet/options.js'
 import { sessionOptionsSchema } from '../session/options.js'
 
 const threads = z.number().int().min(0).max(256)
@@ -56,6 +57,15 @@ export const groundConfigSchema = z.strictObject({
       threads: threads
         .default(0)
         .describe('CPU threads of training and teacher; 0: one for each physical core'),
+      nice: z
+        .number()
+        .int()
+        .min(0)
+        .max(19)
+        .default(10)
+        .describe(
+          'niceness of labelling and training: what else runs on this machine, such as agents, goes first',
+        ),
       microBatch: z
         .number()
         .int()
@@ -67,6 +77,7 @@ export const groundConfigSchema = z.strictObject({
     .prefault({})
     .describe('the training engine'),
   ams: sessionOptionsSchema.prefault({}).describe('adaptive model streaming, the same for every drone'),
+  fleet: fleetOptionsSchema.prefault({}).describe('how several drones share teacher and training'),
   uplinkKbps: z.number().positive().max(100_000).default(200).describe('uplink budget of one drone, kbit/s'),
   scores: z
     .strictObject({

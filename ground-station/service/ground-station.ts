@@ -16,10 +16,12 @@ import {
   type What,
 } from '@kestrel/link'
 import { type Clock, Incidents, type Log, messageOf, UserError } from '@kestrel/runtime'
+import type { Drone } from '../fleet/drone.js'
+import { type FleetOptions, fleetOptionsSchema } from '../fleet/options.js'
+import { Scheduler } from '../fleet/scheduler.js'
 import type { OutgoingUpdate } from '../session/chain.js'
 import { updateParts } from '../session/parts.js'
 import { Commander, type Order } from './commander.js'
-import { Drone, nextJob } from './drone.js'
 import type { Job, JobResult, Learner, StudentIdentity } from './learner.js'
 import type { GroundEvent, GroundObserver } from './observer.js'
 import { observers } from './observers.js'
@@ -30,14 +32,11 @@ export interface MessageSigner {
   signAll(topic: string, messages: Uint8Array[]): Uint8Array[]
 }
 
-/** Each has a session with its own memory; names come from outside, so there must be a bound. */
-const MAX_DRONES = 32
-
 /** What is listened to. Not the whole tree: the ground's own updates would come back. */
 const heard: What[] = ['status', 'telemetry', 'segment', 'update-result', 'resync', 'command-result']
 
 /**
- * The ground side of the link: hands what the drones send to the learner, one job at a time and the drones in turn, and
+ * The ground side of the link: hands what the drones send to the learner, one job at a time as the scheduler says, and
  * sends them updates and control. Everything heavy is the learner's.
  */
 export class GroundStation {
@@ -50,10 +49,9 @@ export class GroundStation {
   readonly #incidents: Incidents
   readonly #tell: Required<GroundObserver>
   readonly #commander: Commander
-  readonly #drones = new Map<string, Drone>()
+  readonly #scheduler: Scheduler
   readonly #repeats = new Deduplicator(4096)
   readonly #stopping = new AbortController()
-  #turn = 0
   #running: Promise<void> | undefined
   #wake = new AbortController()
   #fullSaid = false
@@ -65,6 +63,8 @@ export class GroundStation {
     signer?: MessageSigner
     clock: Clock
     uplinkKbps: number
+    /** How drones share the learner; gain-aware by default. */
+    fleet?: FleetOptions
     /** Counts messages of no use, with what else is refused; of its own unless given. */
     incidents?: Incidents
     /** Who looks on: the dashboard, the flight log. */
@@ -76,6 +76,7 @@ export class GroundStation {
     this.#signer = options.signer
     this.#clock = options.clock
     this.#uplinkKbps = options.uplinkKbps
+    this.#scheduler = new Scheduler(options.fleet ?? fleetOptionsSchema.parse({}))
     this.#log = options.log
     this.#incidents = options.incidents ?? new Incidents({ log: options.log, clock: options.clock })
     this.#tell = observers(options.observers ?? [], options.log)
@@ -116,9 +117,9 @@ export class GroundStation {
    * @returns false where no drone of that name is taught here
    */
   rollBack(name: string): boolean {
-    const drone = this.#drones.get(name)
+    const drone = this.#scheduler.find(name)
     if (drone === undefined || drone.refusal !== undefined) return false
-    drone.add({ kind: 'reject', drone: name })
+    drone.add({ kind: 'reject', drone: name }, this.#clock.nowMs())
     this.#wake.abort()
     return true
   }
@@ -130,7 +131,7 @@ export class GroundStation {
    * @throws UserError where it is not here, or does not answer
    */
   async command(name: string, order: Order): Promise<CommandResult> {
-    const drone = this.#drones.get(name)
+    const drone = this.#scheduler.find(name)
     if (drone === undefined) throw new UserError(`There is no drone ${name} here`)
     if (!drone.online) throw new UserError(`${name} is not connected: nothing was ordered`)
     return this.#commander.send(name, order)
@@ -166,30 +167,26 @@ export class GroundStation {
   }
 
   #drone(name: string): Drone | undefined {
-    const known = this.#drones.get(name)
-    if (known !== undefined) return known
-    if (this.#drones.size >= MAX_DRONES) {
-      if (!this.#fullSaid)
-        this.#log.error(
-          `${MAX_DRONES} drones are the most that one ground station teaches: ${name} is left aside`,
-        )
+    const drone = this.#scheduler.open(name)
+    if (drone === undefined && !this.#fullSaid) {
       this.#fullSaid = true
-      return undefined
+      this.#log.error(
+        `${this.#scheduler.drones.length} drones are the most that one ground station teaches: ${name} is left aside`,
+      )
     }
-    const drone = new Drone(name)
-    this.#drones.set(name, drone)
     return drone
   }
 
   /** A segment that was done with comes again where the receipt was lost. */
   #answerRepeat(name: string, { id, payload }: FullEnvelope): void {
-    const drone = this.#drones.get(name)
+    const drone = this.#scheduler.find(name)
     if (payload.case !== 'segment' || drone === undefined || drone.isUnfinished(id)) return
     if (drone.refusal === undefined) this.#sendReceipt(name, id)
   }
 
   #handle(drone: Drone, { id, payload }: FullEnvelope, bytes: Uint8Array): void {
     const { name } = drone
+    const nowMs = this.#clock.nowMs()
     if (payload.case === 'status') {
       this.#handleStatus(drone, payload.value)
       this.#tell.status(name, payload.value, drone.refusal)
@@ -208,7 +205,7 @@ export class GroundStation {
       return
     }
     if (payload.case === 'segment') {
-      const dropped = drone.add({ kind: 'segment', drone: name, message: bytes, id })
+      const dropped = drone.add({ kind: 'segment', drone: name, message: bytes, id }, nowMs)
       if (dropped !== undefined) this.#sendReceipt(name, dropped.id)
       if (dropped !== undefined && drone.segmentsDropped % 10 === 1) {
         this.#log.warn(
@@ -220,11 +217,11 @@ export class GroundStation {
       const { version, applied, reason, modelVersion, modelDigest: digest, rolledBack } = payload.value
       const answer = { version, applied, reason, modelVersion, digest, rolledBack }
       this.#tell.updateResult(name, payload.value)
-      drone.add({ kind: 'answer', drone: name, answer })
+      drone.add({ kind: 'answer', drone: name, answer }, nowMs)
     } else if (payload.case === 'resync') {
       const { modelVersion: version, modelDigest: digest, reason } = payload.value
       this.#log.info(`${name} asks to be brought up to date from version ${version}: ${reason}`)
-      drone.add({ kind: 'report', drone: name, report: { version, digest } })
+      drone.add({ kind: 'report', drone: name, report: { version, digest } }, nowMs)
     }
   }
 
@@ -265,7 +262,7 @@ export class GroundStation {
     drone.online = true
     const { modelVersion: version, modelDigest: digest, rolledBack } = status
     const report = { version, digest, rolledBack, repeat }
-    drone.add({ kind: 'report', drone: name, report })
+    drone.add({ kind: 'report', drone: name, report }, this.#clock.nowMs())
   }
 
   #handleAnswer(drone: Drone, result: CommandResult): void {
@@ -308,22 +305,19 @@ export class GroundStation {
   async #work(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      const drones = [...this.#drones.values()]
-      const found = nextJob(drones, this.#turn, this.#clock.nowMs())
-      if (found !== undefined) {
-        this.#turn = found.turn
-        await this.#run(found.job)
+      const job = this.#scheduler.next(this.#clock.nowMs())
+      if (job !== undefined) {
+        await this.#run(job)
         continue
       }
       this.#wake = new AbortController()
-      const wakeMs = Math.min(...drones.map(drone => drone.wakeMs ?? Number.POSITIVE_INFINITY))
-      const ms = Math.min(60_000, wakeMs - this.#clock.nowMs())
+      const ms = Math.min(60_000, this.#scheduler.wakeMs - this.#clock.nowMs())
       await this.#clock.sleep(ms, this.#wake.signal)
     }
   }
 
   async #run(job: Job): Promise<void> {
-    const drone = this.#drones.get(job.drone)!
+    const drone = this.#scheduler.find(job.drone)!
     const startMs = this.#clock.nowMs()
     let result: JobResult
     try {
@@ -331,19 +325,15 @@ export class GroundStation {
     } catch (error) {
       if (this.#stopping.signal.aborted) return
       this.#logFailure(drone, job, error)
-      if (job.kind === 'phase') drone.newFrames = 0
+      this.#scheduler.fail(job)
       if (job.kind === 'segment') {
         drone.segmentsRefused++
         this.#finish(drone, job.id)
       }
       return
     }
-    drone.newFrames = result.newFrames
+    this.#scheduler.finish(job, result, { startMs, endMs: this.#clock.nowMs() })
     if (job.kind === 'segment') this.#finish(drone, job.id)
-    if (job.kind === 'phase') {
-      drone.phaseDueMs = startMs + result.updatePeriodS * 1000
-      this.#sayWhetherBehind(drone, this.#clock.nowMs() - startMs, result.updatePeriodS)
-    }
     if (result.phase !== undefined) this.#tellPhase(drone, result.phase, result.update)
     if (result.view !== undefined) this.#tell.view(drone.name, result.view)
     if (result.taught !== undefined) this.#tell.taught(drone.name, result.taught)
@@ -352,7 +342,8 @@ export class GroundStation {
         this.#log.info(`${drone.name}: sending update ${result.update.version} (catch-up)`)
       this.#sendUpdate(drone, result.update)
     }
-    this.#sendControl(drone, result)
+    // What one drone takes changes what there is for the others.
+    for (const each of this.#scheduler.drones) this.#sendControl(each)
   }
 
   #finish(drone: Drone, id: Uint8Array): void {
@@ -387,21 +378,23 @@ export class GroundStation {
     this.#log.error(`${name}: a ${kind} came to nothing: ${messageOf(error)}`, stack)
   }
 
-  #sayWhetherBehind(drone: Drone, phaseMs: number, periodS: number): void {
-    const behind = phaseMs > periodS * 1000
-    if (behind !== drone.behind) {
-      const text = behind
-        ? `A phase takes ${(phaseMs / 1000).toFixed(0)} s, longer than T_update (${periodS} s)`
+  #sayWhetherStretched(drone: Drone): boolean {
+    const { name, lesson, stretched } = drone
+    const { ownPeriodS, periodS } = lesson
+    const isStretched = periodS > ownPeriodS
+    if (isStretched !== stretched) {
+      const text = isStretched
+        ? `Training has time for it every ${periodS.toFixed(0)} s, not every ${ownPeriodS} s (T_update)`
         : 'Phases fit into T_update again'
-      this.#event(drone, 'behind', text, behind ? 'warning' : 'info')
+      this.#event(drone, 'behind', text, isStretched ? 'warning' : 'info')
     }
-    if (behind && !drone.behind) {
+    if (isStretched && !stretched) {
       this.#log.warn(
-        `${drone.name}: a phase takes ${(phaseMs / 1000).toFixed(0)} s but T_update is ${periodS} s: phases now follow each other ` +
-          'without pause; fewer ams.iterations or a smaller ams.batchSize would make them fit',
+        `${name}: training has time for it every ${periodS.toFixed(0)} s, not every ${ownPeriodS} s: it samples that much less and its segments are ` +
+          'that much longer; fewer ams.iterations or a smaller ams.batchSize would make T_update fit',
       )
-    } else if (!behind && drone.behind) this.#log.info(`${drone.name}: phases fit into T_update again`)
-    drone.behind = behind
+    } else if (!isStretched && stretched) this.#log.info(`${name}: phases fit into T_update again`)
+    return isStretched
   }
 
   #sendUpdate({ name }: Drone, update: OutgoingUpdate): void {
@@ -412,7 +405,11 @@ export class GroundStation {
     )
   }
 
-  #sendControl(drone: Drone, { samplingFps, updatePeriodS, rejectDigest }: JobResult): void {
+  #sendControl(drone: Drone): void {
+    const { lesson, rejectDigest } = drone
+    if (!drone.online || lesson.ownPeriodS === 0) return
+    drone.stretched = this.#sayWhetherStretched(drone)
+    const { toldFps: samplingFps, periodS: updatePeriodS } = lesson
     const value = { samplingFps, updatePeriodS, uplinkKbps: this.#uplinkKbps, paused: false, rejectDigest }
     const control = JSON.stringify({
       ...value,

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Log, messageOf, UserError } from '@kestrel/runtime'
 import type { CarriedError, FromLearner, LearnerWorkerData, ToLearner } from './learner-protocol.js'
@@ -32,7 +33,16 @@ function carried(error: unknown): CarriedError {
   return { message: messageOf(error), user: error instanceof UserError, stack }
 }
 
+/**
+ * Training takes what others leave. On Linux niceness belongs to a thread, and threads that it starts (those of ONNX Runtime) inherit it;
+ * pid 0 is the calling thread (setpriority(2), "C library/kernel differences"). Elsewhere it would slow down the broker too.
+ */
+function giveWay(): void {
+  if (process.platform === 'linux' && config.training.nice > 0) setPriority(config.training.nice)
+}
+
 async function start(): Promise<void> {
+  giveWay()
   const shouldStop = () => Atomics.load(flag, 0) !== 0
   const learner = await SessionLearner.create({ config, log: remoteLog([]), shouldStop })
   const handle = async (message: ToLearner) => {

@@ -5,6 +5,8 @@ import { readStudentFile, resizeLabels, type Student } from '@kestrel/models'
 import { type Log, messageOf, RealClock, UserError } from '@kestrel/runtime'
 import { GroundSession } from '../session/ground-session.js'
 import type { SeenFrame } from '../session/intake.js'
+import type { LabelledFrame } from '../session/replay-buffer.js'
+import { SavedFrames } from '../session/saved-frames.js'
 import { loadState, type SessionState, saveState } from '../session/state.js'
 import { openTeacher } from '../teacher/open.js'
 import type { Teacher } from '../teacher/teacher.js'
@@ -24,6 +26,7 @@ export class SessionLearner implements Learner {
   readonly #clock = new RealClock()
   readonly #shouldStop: () => boolean
   readonly #sessions = new Map<string, GroundSession>()
+  readonly #savedFrames = new Map<string, SavedFrames>()
   readonly #viewers = new Map<string, LiveViewer>()
 
   private constructor(options: {
@@ -78,6 +81,7 @@ export class SessionLearner implements Learner {
         const { payload } = decodeEnvelope(job.message)
         if (payload.case !== 'segment') throw new Error(`A ${payload.case} message came as a segment`)
         const { frames, seen } = await session.addSegment(payload.value)
+        this.#saveFrames(job.drone, seen)
         const view = await this.#look(job.drone, session, seen)
         return this.#result(session, { frames, view, taught: this.#taught(seen) })
       }
@@ -136,6 +140,7 @@ export class SessionLearner implements Learner {
     if (open !== undefined) return open
     const log = this.#log.child(drone)
     const state = this.#load(drone, log)
+    const frames = state && this.#loadFrames(drone, log)
     const { ams, training } = this.#config
     const session = new GroundSession({
       student: this.student,
@@ -144,11 +149,14 @@ export class SessionLearner implements Learner {
       clock: this.#clock,
       options: { ...ams, seed: `${ams.seed}/${drone}` },
       state,
+      frames,
       threads: training.threads,
       log,
     })
     if (state !== undefined)
-      log.info(`Training resumes after phase ${state.phase}, version ${session.flown.version}`)
+      log.info(
+        `Training resumes after phase ${state.phase}, version ${session.flown.version}, with ${frames?.length} labelled frames`,
+      )
     this.#sessions.set(drone, session)
     return session
   }
@@ -170,6 +178,40 @@ export class SessionLearner implements Learner {
     } catch (error) {
       this.#log.error(`The training state of ${drone} cannot be saved: ${messageOf(error)}`)
     }
+  }
+
+  /** Those of an earlier process that the session goes on with. */
+  #loadFrames(drone: string, log: Log): LabelledFrame[] {
+    const { width, height } = this.student.input
+    try {
+      return this.#framesOf(drone).load({
+        imageBytes: 3 * width * height,
+        onDamaged: why => log.warn(`Labelled frames of before are left out: ${why}`),
+      })
+    } catch (error) {
+      log.warn(`The labelled frames of before cannot be read: ${messageOf(error)}`)
+      return []
+    }
+  }
+
+  #saveFrames(drone: string, seen: readonly SeenFrame[]): void {
+    try {
+      const frames = seen.map(({ captureMs, planar, labels }) => ({
+        timeMs: captureMs,
+        image: planar,
+        labels,
+      }))
+      this.#framesOf(drone).add(frames)
+    } catch (error) {
+      this.#log.error(`The labelled frames of ${drone} cannot be saved: ${messageOf(error)}`)
+    }
+  }
+
+  #framesOf(drone: string): SavedFrames {
+    const known =
+      this.#savedFrames.get(drone) ?? new SavedFrames(join(this.#config.stateDir, `${drone}.frames`))
+    this.#savedFrames.set(drone, known)
+    return known
   }
 
   #file(drone: string): string {

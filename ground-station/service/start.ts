@@ -68,13 +68,14 @@ export async function startGround(options: {
     const brokerUrl = config.broker ?? broker!.url
     const way = broker?.ground ?? { url: brokerUrl, clientId: 'kestrel/ground', auth }
     const connection = connectMqtt({ ...way, log: log.child('link') })
-    const { uplinkKbps } = config
+    const { uplinkKbps, fleet } = config
     const station = new GroundStation({
       connection,
       learner,
       signer,
       clock,
       uplinkKbps,
+      fleet,
       incidents,
       observers: looking,
       log,

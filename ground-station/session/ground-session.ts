@@ -1,7 +1,6 @@
 import type { Segment } from '@kestrel/link'
 import { readParameters, type Student } from '@kestrel/models'
 import { type Clock, createRng, type Log, messageOf } from '@kestrel/runtime'
-import { Adam } from '../training/adam.js'
 import type { TrainingEngine } from '../training/engine.js'
 import { classWeights } from '../training/loss/class-weights.js'
 import type { Draft, ModelReport, ModelVersion, OutgoingUpdate } from './chain.js'
@@ -10,13 +9,14 @@ import { Delivery } from './delivery.js'
 import { holdOutCount, judge } from './gate.js'
 import type { SessionInit } from './init.js'
 import { SegmentIntake, type SegmentIntakeResult } from './intake.js'
+import { LearnedWeights } from './learned-weights.js'
 import { type SessionOptions, sessionOptions } from './options.js'
 import { type PhaseResult, trainPhase } from './phase.js'
-import { ReplayBuffer } from './replay-buffer.js'
+import { type LabelledFrame, ReplayBuffer } from './replay-buffer.js'
 import type { PhaseReport, UpdateAnswer } from './report.js'
+import { RollBack } from './roll-back.js'
 import { nextSamplingRate } from './sampling-rate.js'
-import { type SessionState, stateOwner } from './state.js'
-import { type LiveScores, SwapWatch } from './swap-watch.js'
+import { belongsTo, knownVersions, type SessionState, stateOwner } from './state.js'
 import { nextTrainingRate, type TrainingRate } from './training-rate.js'
 
 /** Share of T_update that training may take; labels, the gate and encoding need the rest. */
@@ -35,16 +35,11 @@ export class GroundSession {
   readonly #clock: Clock
   readonly #log: Log
   readonly #threads: number | undefined
-  readonly #shipped: Float32Array
   readonly #buffer: ReplayBuffer
   readonly #intake: SegmentIntake
-  readonly #watch: SwapWatch
-  #delivery: Delivery
-  #adam: Adam
-  /** w, [P]: what is being trained. */
-  #trained: Float32Array
-  /** u of the previous phase. */
-  #step: Float32Array | undefined
+  readonly #rollBack: RollBack
+  readonly #delivery: Delivery
+  readonly #weights: LearnedWeights
   #phase = 0
   #samplingFps: number
   #rate: TrainingRate
@@ -59,16 +54,22 @@ export class GroundSession {
     this.#clock = clock
     this.#log = log
     this.#threads = threads
-    this.#shipped = readParameters(student)
     this.#buffer = new ReplayBuffer({ horizonMs: horizonS * 1000, maxFrames, maxBytes: maxBufferMB * 1e6 })
     this.#intake = new SegmentIntake({ student, teacher, buffer: this.#buffer, log })
-    this.#watch = new SwapWatch({ student, threads, options: this.options.rollBack })
-    this.#delivery = this.#createDelivery({ flown: start })
-    this.#trained = Float32Array.from(this.#delivery.flown.parameters)
-    this.#adam = new Adam(student.parameterCount, this.options)
+    this.#rollBack = new RollBack({ student, threads, options: this.options.rollBack, log })
+    const saved = state !== undefined && belongsTo(state, student) ? state : undefined
+    if (state !== saved) {
+      log.warn(
+        'The saved training state belongs to another student file: starting from the student as shipped',
+      )
+    }
+    this.#delivery = this.#createDelivery(readParameters(student), start, saved)
+    this.#weights = new LearnedWeights({ start: this.flown.parameters, saved, adam: this.options })
     this.#samplingFps = asr.fps
     this.#rate = { periodS: updatePeriodS, rates: [] }
-    if (state !== undefined) this.#restore(state)
+    if (saved === undefined) return
+    this.#restore(saved)
+    for (const frame of options.frames ?? []) this.#buffer.add(frame)
   }
 
   /** What the drone flies as far as the ground knows. */
@@ -117,16 +118,16 @@ export class GroundSession {
     const heldOut = Math.min(holdOutCount(newFrames, holdOutFraction), this.#buffer.length)
     this.#phase++
     this.#delivery.beginPhase()
-    const live = await this.#lookAtSwap(newFrames)
+    const live = await this.#rollBack.look(this.#newest(newFrames), this.#delivery)
     const rng = createRng(`${seed}/phase/${this.#phase}`)
     const canTrain = newFrames > 0 && this.#buffer.length > heldOut && !this.#delivery.awaitsRollBack
     const { parameterCount, classes } = this.#student
     const result = await trainPhase({
       engine: this.#engine,
-      parameters: this.#trained,
-      adam: this.#adam,
+      parameters: this.#weights.parameters,
+      adam: this.#weights.adam,
       buffer: this.#buffer,
-      coordinates: selectCoordinates({ strategy, parameterCount, fraction, step: this.#step, rng }),
+      coordinates: selectCoordinates({ strategy, parameterCount, fraction, step: this.#weights.step, rng }),
       iterations: canTrain ? iterations : 0,
       batchSize,
       classWeights: classWeights(this.#buffer.pixelCounts(heldOut), classes.length, classBalance),
@@ -136,7 +137,7 @@ export class GroundSession {
       shouldStop: options.shouldStop,
     })
     this.#sayShort(result)
-    this.#step = result.step ?? this.#step
+    this.#weights.step = result.step ?? this.#weights.step
     if (result.skipped > 0) {
       this.#log.warn(
         `Phase ${this.#phase}: ${result.skipped} iterations gave no finite gradient and were left out`,
@@ -159,7 +160,7 @@ export class GroundSession {
       durationMs: 0,
     }
     if (options.shouldStop?.()) report.reason = 'stopped before the phase was complete'
-    else if (this.#delivery.awaitsRollBack) this.#awaitRollBack(report)
+    else if (this.#delivery.awaitsRollBack) this.#rollBack.awaitDrone(report, this.#delivery)
     else if (trained || this.#delivery.pending !== undefined) await this.#offer(report)
     else if (result.skipped > 0) report.reason = 'no iteration gave a finite gradient'
     else
@@ -206,8 +207,7 @@ export class GroundSession {
    * @returns false where it flies the student as shipped: nothing is before that
    */
   reject(): boolean {
-    this.#watch.end()
-    return this.#delivery.reject()
+    return this.#rollBack.reject(this.#delivery)
   }
 
   /** SHA-256 of the weights that turned out bad last; the drone is told with everything else that it is to do. */
@@ -224,7 +224,6 @@ export class GroundSession {
       phase: this.#phase,
       flownVersion: flown.version,
       issued,
-      adamSteps: this.#adam.i,
       samplingFps: this.#samplingFps,
       periodS: this.#rate.periodS,
       rates: this.#rate.rates,
@@ -232,10 +231,7 @@ export class GroundSession {
       previousVersion: previous.version,
       rejected,
       flown: flown.parameters,
-      trained: this.#trained,
-      m: this.#adam.m,
-      v: this.#adam.v,
-      step: this.#step ?? new Float32Array(0),
+      ...this.#weights.state(),
       pending: pending?.bytes ?? new Uint8Array(0),
       // The shipped weights are in the student's file.
       previous: previous.version === 0 ? new Float32Array(0) : previous.parameters,
@@ -248,30 +244,10 @@ export class GroundSession {
     this.#rate = nextTrainingRate(this.#rate, this.#samplingFps, updatePeriodS, atr)
   }
 
-  /** Compares the swap before on frames that came after it, and has the drone go back where it was for the worse. */
-  async #lookAtSwap(newFrames: number): Promise<LiveScores | undefined> {
+  /** The newest labelled frames, oldest first. */
+  #newest(count: number): readonly LabelledFrame[] {
     const { frames } = this.#buffer
-    const live = await this.#watch.look(
-      frames.slice(Math.max(0, frames.length - newFrames)),
-      this.flown.parameters,
-    )
-    // An update under way may fly by now: its own frames will judge it.
-    if (live === undefined || this.#delivery.pending !== undefined || !this.#watch.fell(live)) return live
-    const percent = (miou: number) => `${(100 * miou).toFixed(1)} %`
-    const { version } = this.flown
-    if (this.reject()) {
-      this.#log.warn(
-        `Version ${version} turned out worse than the one before: mIoU ${percent(live.after)}, not ${percent(live.before)}, on ${live.frames} frames ` +
-          'since the swap. The drone is to go back',
-      )
-    }
-    return live
-  }
-
-  #awaitRollBack(report: PhaseReport): void {
-    report.reason = `the drone has not gone back from version ${this.flown.version} yet`
-    report.update = this.#delivery.sendBackAfterWaiting()
-    report.sent = report.update !== undefined
+    return frames.slice(Math.max(0, frames.length - count))
   }
 
   /** Encodes an update, lets the gate judge what the drone would hold, and puts it under way. */
@@ -285,25 +261,24 @@ export class GroundSession {
     }
     let draft: Draft | undefined
     try {
-      draft = this.#delivery.draft(this.#trained)
+      draft = this.#delivery.draft(this.#weights.parameters)
       if (draft === undefined) report.reason = 'the weights are as they were'
     } catch (error) {
       report.reason = messageOf(error)
       this.#restart('Training has diverged')
     }
     if (draft === undefined) return
-    const frames = this.#buffer.frames.slice(this.#buffer.length - report.heldOut)
     const verdict = await judge(this.#student, {
       flown: this.flown.parameters,
       candidate: draft.result.parameters,
-      frames,
+      frames: this.#newest(report.heldOut),
       threads: this.#threads,
     })
     report.holdOutBefore = verdict.before
     report.holdOutAfter = verdict.after
     if (verdict.passes) {
       this.#refusedInRow = 0
-      this.#trained.set(draft.result.parameters)
+      this.#weights.parameters.set(draft.result.parameters)
       report.update = this.#delivery.send(draft)
     } else {
       report.reason = 'worse on the held-out frames than what flies'
@@ -320,62 +295,40 @@ export class GroundSession {
   #restart(why: string): void {
     this.#log.warn(`${why}: training restarts from what the drone flies`)
     this.#refusedInRow = 0
-    this.#trained.set(this.flown.parameters)
-    this.#adam = new Adam(this.#student.parameterCount, this.options)
-    this.#step = undefined
+    this.#weights.restart(this.flown.parameters)
   }
 
-  #createDelivery(init: {
-    flown?: { version: number; parameters: Float32Array }
-    previous?: { version: number; parameters: Float32Array }
-    issued?: number
-    rejected?: string[]
-  }): Delivery {
+  #createDelivery(
+    shipped: Float32Array,
+    start: SessionInit['start'],
+    saved: SessionState | undefined,
+  ): Delivery {
     const { codec, movementBits, historyVersions } = this.options
-    const { rejected, ...known } = init
     return new Delivery({
-      chain: { shipped: this.#shipped, codec, movementBits, historyVersions, ...known },
-      rejected,
+      chain: {
+        shipped,
+        codec,
+        movementBits,
+        historyVersions,
+        flown: start,
+        ...(saved && knownVersions(saved)),
+      },
+      rejected: saved?.rejected,
       clock: this.#clock,
       log: this.#log,
-      // The training copy takes the rounding of what was sent, so that both sides stay bit-identical.
-      onRounded: (target, result) => {
-        for (let i = 0; i < target.length; i++)
-          if (this.#trained[i] === target[i]) this.#trained[i] = result[i]
-      },
-      onSwap: before => {
-        if (before === undefined) this.#watch.end()
-        else this.#watch.begin(before.parameters, this.#intake.newFrames)
-      },
+      onRounded: (target, result) => this.#weights.takeRounding(target, result),
+      onSwap: before => this.#rollBack.onSwap(before, this.#intake.newFrames),
       onRolledBack: () => {
-        this.#watch.end()
+        this.#rollBack.end()
         this.#restart('The drone went back to earlier weights')
       },
     })
   }
 
+  /** What weights and delivery have not taken from the state of an earlier process yet. */
   #restore(state: SessionState): void {
-    const { layoutDigest, shippedDigest } = stateOwner(this.#student)
-    if (state.layoutDigest !== layoutDigest || state.shippedDigest !== shippedDigest) {
-      this.#log.warn(
-        'The saved training state belongs to another student file: starting from the student as shipped',
-      )
-      return
-    }
-    const { previous, rejected, issued } = state
-    this.#delivery = this.#createDelivery({
-      flown: { version: state.flownVersion, parameters: state.flown },
-      ...(previous.length > 0 && { previous: { version: state.previousVersion, parameters: previous } }),
-      issued,
-      rejected,
-    })
-    this.#trained = state.trained
-    this.#adam.m.set(state.m)
-    this.#adam.v.set(state.v)
-    this.#adam.i = state.adamSteps
-    this.#step = state.step.length > 0 ? state.step : undefined
-    this.#phase = state.phase
     const { updatePeriodS, atr } = this.options
+    this.#phase = state.phase
     this.#samplingFps = state.samplingFps
     const periodS = Math.min(Math.max(state.periodS, updatePeriodS), atr.maxFactor * updatePeriodS)
     this.#rate = { periodS, rates: state.rates }

@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { parameterDigest, readParameters, type Student } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
 import { z } from 'zod'
+import { seal, unseal, writeAtomically } from './sealed-file.js'
 
 /**
- * What one drone's session must not forget when the ground station restarts. The replay buffer is left out: it fills
- * again within T_horizon.
+ * What one drone's session must not forget when the ground station restarts. Of the replay buffer the newest
+ * frames are kept elsewhere: saved-frames.ts.
  */
 export interface SessionState {
   /** SHA-256 (hex) of the student's layout and of its shipped weights: a state belongs to one student file. */
@@ -55,8 +54,22 @@ export function stateOwner(student: Student): Pick<SessionState, 'layoutDigest' 
   }
 }
 
-const MAGIC = Buffer.from('KSTATE1\n')
-const DIGEST_BYTES = 32
+export function belongsTo(state: SessionState, student: Student): boolean {
+  const { layoutDigest, shippedDigest } = stateOwner(student)
+  return state.layoutDigest === layoutDigest && state.shippedDigest === shippedDigest
+}
+
+/** The versions that a state names, as a chain begins with them. */
+export function knownVersions(state: SessionState) {
+  const { flownVersion, flown, previousVersion, previous, issued } = state
+  return {
+    flown: { version: flownVersion, parameters: flown },
+    ...(previous.length > 0 && { previous: { version: previousVersion, parameters: previous } }),
+    issued,
+  }
+}
+
+const MAGIC = 'KSTATE1\n'
 const vectors = ['flown', 'trained', 'm', 'v', 'step'] as const
 
 const count = z
@@ -89,21 +102,12 @@ const headerSchema = z.strictObject({
   }),
 })
 
-/** Magic, length of the header (u32), header (JSON), the vectors (little-endian floats), the update, SHA-256 of it all. */
+/** Sealed: the header, then the vectors (little-endian floats) and the update. */
 export function encodeState(state: SessionState): Uint8Array {
   const { flown, trained, m, v, step, pending, previous, ...rest } = state
   const sections = { flown, trained, m, v, step, pending, previous }
   const lengths = Object.fromEntries(Object.entries(sections).map(([name, data]) => [name, data.length]))
-  const header = Buffer.from(JSON.stringify({ ...rest, lengths }))
-  const size = Buffer.alloc(4)
-  size.writeUInt32LE(header.length)
-  const body = Buffer.concat([
-    MAGIC,
-    size,
-    header,
-    ...Object.values(sections).map(data => Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
-  ])
-  return Buffer.concat([body, createHash('sha256').update(body).digest()])
+  return seal(MAGIC, { ...rest, lengths }, Object.values(sections))
 }
 
 /** @throws UserError that says in what way the bytes are no session state */
@@ -111,27 +115,14 @@ export function decodeState(bytes: Uint8Array, source: string): SessionState {
   const fail = (what: string): never => {
     throw new UserError(`${source} cannot be used: ${what}`)
   }
-  const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const start = MAGIC.length + 4
-  if (data.length < start + DIGEST_BYTES || !data.subarray(0, MAGIC.length).equals(MAGIC)) {
-    return fail('it is no session state of this version of Kestrel')
-  }
-  const body = data.subarray(0, -DIGEST_BYTES)
-  if (!createHash('sha256').update(body).digest().equals(data.subarray(-DIGEST_BYTES))) {
-    return fail('its checksum is wrong (cut short or damaged)')
-  }
-  const headerEnd = start + data.readUInt32LE(MAGIC.length)
-  let header: z.infer<typeof headerSchema>
-  try {
-    header = headerSchema.parse(JSON.parse(data.toString('utf8', start, Math.min(headerEnd, body.length))))
-  } catch {
-    return fail('its header is not as this version of Kestrel writes it')
-  }
+  const { header: given, sections: body } = unseal(bytes, { magic: MAGIC, source, what: 'session state' })
+  const parsed = headerSchema.safeParse(given)
+  const header = parsed.success ? parsed.data : fail('its header is not as this version of Kestrel writes it')
   const { lengths, ...rest } = header
   const floats = vectors.reduce((sum, name) => sum + lengths[name], 0)
-  if (headerEnd + 4 * (floats + lengths.previous) + lengths.pending !== body.length)
+  if (4 * (floats + lengths.previous) + lengths.pending !== body.length)
     return fail('its sections do not add up')
-  let at = headerEnd
+  let at = 0
   const take = (length: number) => Uint8Array.from(body.subarray(at, (at += length)))
   const [flown, trained, m, v, step] = vectors.map(name => new Float32Array(take(4 * lengths[name]).buffer))
   const pending = take(lengths.pending)
@@ -141,23 +132,7 @@ export function decodeState(bytes: Uint8Array, source: string): SessionState {
 
 /** Writes a state so that a power cut leaves the old one or the new one, never half of either. */
 export function saveState(file: string, state: SessionState): void {
-  mkdirSync(dirname(file), { recursive: true })
-  const temporary = `${file}.new`
-  const descriptor = openSync(temporary, 'w', 0o600)
-  try {
-    const bytes = encodeState(state)
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-  renameSync(temporary, file)
-  const folder = openSync(dirname(file), 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
+  writeAtomically(file, encodeState(state))
 }
 
 /**

@@ -72,7 +72,7 @@ amd64() {
     cp "$here/in-vm.sh" "$job/"
     echo "exec bash /host/in-vm.sh" >"$job/job.sh"
     local result=0
-    VM_OUT=$work/amd64 VM_MEM=2048M VM_TIMEOUT=3600 "$tools/run-uml.sh" "$job" || result=$?
+    VM_OUT=$work/amd64 VM_MEM=2048M VM_TIMEOUT=1800 "$tools/run-uml.sh" "$job" || result=$?
     # The VM boots several times, and each time its output begins anew: the job keeps its own.
     cat "$job/steps.log" 2>/dev/null || true
     [ $result = 0 ] || { echo "--- last output in the VM"; tail -40 "$job/out.log"; return 1; }

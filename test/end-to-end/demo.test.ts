@@ -26,6 +26,9 @@ t.test(
     writeFileSync(student, buildDeepLab({ ...options, seed: 1 }))
     const json = join(dir, 'summary.json')
     const args = [
+      // Long enough for a busy machine.
+      '--scenario',
+      'four-seasons',
       '--minutes',
       '10',
       '--headless',

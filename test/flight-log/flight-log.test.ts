@@ -3,28 +3,33 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createFileRegistry, fromBinary } from '@bufbuild/protobuf'
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
-import { FlightLog } from '@kestrel/flight-log'
+import { diskStorage, FlightLog, LogFile, type LogStorage } from '@kestrel/flight-log'
 import { encodeEnvelope, TelemetrySchema } from '@kestrel/link'
-import { createRng, silentLog, VirtualClock } from '@kestrel/runtime'
+import { createRng, type Log, RealClock, VirtualClock } from '@kestrel/runtime'
 import { McapIndexedReader, McapStreamReader } from '@mcap/core'
 import t from 'tap'
 import { testInfo } from './support.js'
 
+t.setTimeout(180_000)
+
 t.test(
   'what was logged is in the file, by the reference reader: topics, counts, times, sequence, bytes',
   async t => {
-    const clock = new VirtualClock(1_700_000_000_000)
+    const clock = new VirtualClock(1_700_000_000_000.376)
     const dir = t.testdir()
-    const log = new FlightLog({ dir, info: testInfo(clock), clock, log: silentLog })
+    const lines: string[] = []
+    const say = (line: string) => void lines.push(line)
+    const said: Log = { debug: say, info: say, warn: say, error: say, child: () => said }
+    const log = new FlightLog({ dir, info: testInfo(clock), clock, log: said })
     log.start()
     const sent: { topic: string; timeMs: number; data?: Uint8Array }[] = []
     const rng = createRng('flight-log')
     for (let i = 0; i < 200; i++) {
-      await clock.advanceTo(clock.nowMs() + 1 + rng.int(60))
+      await clock.advanceTo(clock.nowMs() + 1 + rng.int(60_000) / 1000)
       const timeMs = clock.nowMs()
       const kind = rng.int(4)
       if (kind === 0) {
-        const value = { timeUs: BigInt(timeMs * 1000), fps: rng.float() * 30, modelVersion: i }
+        const value = { timeUs: BigInt(Math.round(timeMs * 1000)), fps: rng.float() * 30, modelVersion: i }
         log.telemetry(value)
         sent.push({ topic: '/agent/telemetry', timeMs })
       } else if (kind === 1) {
@@ -43,6 +48,7 @@ t.test(
       await new Promise(resolve => setTimeout(resolve, 1))
     }
     await log.stop()
+    t.same(lines, [], 'nothing to complain of')
     const path = join(log.folder, 'drone.mcap')
     const handle = await open(path)
     const reader = await McapIndexedReader.Initialize({
@@ -60,7 +66,7 @@ t.test(
       for await (const message of reader.readMessages({ topics: [topic] })) found.push(message)
       t.same(
         found.map(({ logTime, sequence }) => [logTime, sequence]),
-        expected.map(({ timeMs }, i) => [BigInt(timeMs) * 1_000_000n, i]),
+        expected.map(({ timeMs }, i) => [BigInt(Math.round(timeMs * 1000)) * 1000n, i]),
         `${topic}: times and sequence`,
       )
       for (const [i, { data }] of expected.entries()) {
@@ -90,3 +96,33 @@ t.test(
     t.equal(messages, sent.length + 2, 'and the begin and the end of the flight')
   },
 )
+
+t.test('topics that come while a file is being begun, and real time', async t => {
+  const clock = new RealClock()
+  const storage: LogStorage = {
+    ...diskStorage,
+    async create(path) {
+      await clock.sleep(300)
+      return diskStorage.create(path)
+    },
+  }
+  const lines: string[] = []
+  const say = (line: string) => void lines.push(line)
+  const said: Log = { debug: say, info: say, warn: say, error: say, child: () => said }
+  const log = new FlightLog({ dir: t.testdir(), info: testInfo(clock), storage, clock, log: said })
+  log.start()
+  const data = Uint8Array.of(0, 1, 2, 0)
+  for (let i = 0; i < 8; i++) {
+    await clock.sleep(60)
+    if (i > 0) log.telemetry({ modelVersion: i })
+    if (i > 1) log.line({ level: 'warn', part: '', message: 'x' })
+    if (i > 2) log.labels('student', clock.nowMs(), { width: 2, height: 2, data })
+    if (i > 4) log.vehicle({ pose: { positioned: true, latitudeDeg: 1 } })
+  }
+  await log.stop()
+  t.same(lines, [])
+  const file = await LogFile.open(join(log.folder, 'drone.mcap'))
+  const count = (topic: string) => file.channels.get(topic)?.count
+  t.same(['/agent/telemetry', '/log', '/labels/student', '/vehicle/position'].map(count), [7, 6, 5, 3])
+  await file.close()
+})

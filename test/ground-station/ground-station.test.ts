@@ -360,29 +360,37 @@ t.test('one job at a time, and the drones in turn; what is too much is dropped a
   await station.stop()
 })
 
-t.test('a phase that takes longer than T_update is said once', async t => {
-  const { learner, station, drone, lines } = await setUp()
-  let newFrames = 0
-  learner.answer = async ({ kind }) => {
-    if (kind === 'segment') newFrames = 1
-    if (kind === 'phase') {
+t.test(
+  'where a phase takes longer than T_update, T_update is stretched, the drone told, and that said once',
+  async t => {
+    const { learner, station, drone, lines } = await setUp()
+    let newFrames = 0
+    learner.answer = async ({ kind }) => {
+      if (kind === 'segment') newFrames = 1
+      if (kind !== 'phase') return { newFrames, frames: 1, updatePeriodS: 0.02 }
       await clock.sleep(60)
       newFrames = 0
+      const phase = { trained: true, loss: 1, updatePeriodS: 0.02, samplingFps: 1 } as JobResult['phase']
+      return { newFrames, phase, updatePeriodS: 0.02 }
     }
-    return { newFrames, updatePeriodS: 0.02 }
-  }
-  const scout = await drone('a')
-  await scout.status()
-  for (let i = 1; i <= 3; i++) {
-    await scout.segment(i)
-    await until(
-      () => learner.jobs.filter(({ kind }) => kind === 'phase').length === i && newFrames === 0,
-      'a phase',
-    )
-  }
-  t.equal(lines.filter(line => /phases now follow each other without pause/.test(line)).length, 1)
-  await station.stop()
-})
+    const scout = await drone('a')
+    await scout.status()
+    for (let i = 1; i <= 3; i++) {
+      await scout.segment(i)
+      await until(
+        () => learner.jobs.filter(({ kind }) => kind === 'phase').length === i && newFrames === 0,
+        'a phase',
+      )
+    }
+    t.equal(lines.filter(line => /training has time for it every/.test(line)).length, 1, lines.join('\n'))
+    await until(() => scout.received.filter(({ what }) => what === 'control').length > 1, 'control')
+    const { value } = scout.received.at(-1)!.payload
+    const told = value as { updatePeriodS: number; samplingFps: number }
+    t.ok(told.updatePeriodS > 0.06 / 0.9, `${told.updatePeriodS} s for phases of 60 ms`)
+    t.ok(Math.abs(told.updatePeriodS * told.samplingFps - 0.02) < 1e-6, 'and it samples that much less')
+    await station.stop()
+  },
+)
 
 t.test('strangers cannot fill the memory with names', async t => {
   const { broker, station, lines } = await setUp()

@@ -1,48 +1,15 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { groundConfigSchema, type RunningGround, startGround } from '@kestrel/ground-station'
-import {
-  type Connection,
-  connectMqtt,
-  decodeEnvelope,
-  encodeEnvelope,
-  type PayloadInit,
-  topic,
-  type Update,
-  type What,
-} from '@kestrel/link'
-import { applyUpdate, parameterDigest, readParameters } from '@kestrel/models'
-import { parseConfig, RealClock, silentLog } from '@kestrel/runtime'
-import { encode } from 'fast-png'
+import { readParameters } from '@kestrel/models'
+import { parseConfig, silentLog } from '@kestrel/runtime'
 import t from 'tap'
-import {
-  colourTeacher,
-  tinyStudent,
-  WORLD,
-  worldClasses,
-  worldImage,
-  worldSegment,
-} from '../support/ground.js'
+import { tinyStudent } from '../support/ground.js'
+import { FakeDrone, until, writeGroundFiles } from '../support/ground-files.js'
 
-const clock = new RealClock()
 const student = tinyStudent()
 const bin = join(import.meta.dirname, '../../../ground-station/bin/kestrel-ground.js')
-const FRAMES = 60
-
-/** A folder with a student, and labels of the world. */
-async function writeFiles(): Promise<string> {
-  const dir = mkdtempSync(join(tmpdir(), 'kestrel-service-'))
-  writeFileSync(join(dir, 'student.onnx'), student.bytes)
-  mkdirSync(join(dir, 'labels'))
-  writeFileSync(join(dir, 'labels', 'classes.json'), JSON.stringify({ classes: worldClasses }))
-  for (let i = 0; i < FRAMES; i++) {
-    const { data } = await colourTeacher().label(worldImage(i), { sourceIndex: i, captureMs: 0 })
-    writeFileSync(join(dir, 'labels', `${i}.png`), encode({ ...WORLD, channels: 1, depth: 8, data }))
-  }
-  return dir
-}
 
 const ams = { updatePeriodS: 1, iterations: 5, batchSize: 4, fraction: 0.3, alpha: 5e-3, holdOutFraction: 0 }
 
@@ -62,83 +29,11 @@ function start(dir: string, port = 0): Promise<RunningGround> {
   return startGround({ config, log: silentLog, onLost: error => t.fail(error.message) })
 }
 
-/** As much of the agent as the ground sees. */
-class FakeDrone {
-  version = 0
-  parameters = readParameters(student)
-  applied: number[] = []
-  refused: string[] = []
-  controls = 0
-  readonly #connection: Connection
-  readonly #name: string
-  #parts: Update[] = []
-
-  constructor(url: string, name: string) {
-    this.#name = name
-    this.#connection = connectMqtt({ url, clientId: `kestrel-${name}`, log: silentLog })
-    this.#connection.subscribe(topic(name, 'control'), () => this.controls++).catch(() => {})
-    this.#connection.subscribe(topic(name, 'update'), (_, bytes) => this.#onUpdate(bytes)).catch(() => {})
-    this.#connection.onState(state => {
-      if (state === 'up') this.sendStatus()
-    })
-  }
-
-  async segment(first: number): Promise<void> {
-    await this.#send('segment', { case: 'segment', value: await worldSegment(first, 4) })
-  }
-
-  sendStatus(): void {
-    const { classes, layoutDigest, parameterCount } = student
-    const model = { modelVersion: this.version, modelDigest: parameterDigest(this.parameters) }
-    const value = { online: true, student: 'student.onnx', classes, layoutDigest, parameterCount, ...model }
-    void this.#send('status', { case: 'status', value })
-  }
-
-  close(): Promise<void> {
-    return this.#connection.close()
-  }
-
-  async #send(what: What, payload: PayloadInit): Promise<void> {
-    const message = encodeEnvelope(payload, { clock })
-    await this.#connection.publish(topic(this.#name, what), message, { qos: 1, retain: what === 'status' })
-  }
-
-  #onUpdate(bytes: Uint8Array): void {
-    const { payload } = decodeEnvelope(bytes)
-    if (payload.case !== 'update') return
-    this.#parts.push(payload.value)
-    if (this.#parts.length < payload.value.parts) return
-    const data = Buffer.concat(this.#parts.map(part => part.data))
-    this.#parts = []
-    let reason = ''
-    try {
-      const { version, parameters } = applyUpdate(data, this)
-      this.version = version
-      this.parameters = parameters
-      this.applied.push(version)
-    } catch (error) {
-      reason = (error as { reason: string }).reason
-      this.refused.push(reason)
-    }
-    const model = { modelVersion: this.version, modelDigest: parameterDigest(this.parameters) }
-    const value = { version: payload.value.version, applied: reason === '', reason, ...model }
-    void this.#send('update-result', { case: 'updateResult', value })
-  }
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 6000; i++) {
-    if (condition()) return
-    await clock.sleep(10)
-  }
-  throw new Error(`waited in vain for ${what}`)
-}
-
 t.test(
   'broker, learner and drone: updates arrive, and go on after both sides restarted',
   { timeout: 300_000 },
   async t => {
-    const dir = await writeFiles()
+    const dir = await writeGroundFiles('kestrel-service-')
     let ground = await start(dir)
     const port = Number(new URL(ground.brokerUrl).port)
     const drone = new FakeDrone(ground.brokerUrl, 'scout')
@@ -154,7 +49,7 @@ t.test(
     t.same(drone.applied, [1, 2, 3])
 
     await ground.stop()
-    t.same(readdirSync(join(dir, 'state')), ['scout.session'])
+    t.same(readdirSync(join(dir, 'state')), ['scout.frames', 'scout.session'])
     ground = await start(dir, port)
     await drone.segment(12)
     await until(() => drone.applied.length === 4, 'an update after the restart')
@@ -201,7 +96,7 @@ function run(
 }
 
 t.test('kestrel-ground start: until a signal', { timeout: 120_000 }, async t => {
-  const dir = await writeFiles()
+  const dir = await writeGroundFiles('kestrel-service-')
   const file = join(dir, 'ground.yaml')
   writeFileSync(
     file,
@@ -224,7 +119,7 @@ t.test(
   'kestrel-ground start: what cannot be used is one message and exit code 2',
   { timeout: 120_000 },
   async t => {
-    const dir = await writeFiles()
+    const dir = await writeGroundFiles('kestrel-service-')
     const fails = async (text: string, message: RegExp) => {
       const file = join(dir, 'ground.yaml')
       writeFileSync(file, text)

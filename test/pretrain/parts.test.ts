@@ -83,9 +83,10 @@ t.test('picture and labels are cut out alike', t => {
   const plain = { minScale: 0.4, maxScale: 1, colour: 0, noise: 0 }
   const mirrored = new Set<boolean>()
   for (let seed = 0; seed < 40; seed++) {
+    const upsideDown = seed % 2 === 1
     const images = new Uint8Array(3 * plane + 7)
     const cut = new Uint8Array(plane + 5)
-    augment({ image, labels }, plain, createRng(seed), {
+    augment({ image, labels }, { ...plain, upsideDown }, createRng(seed), {
       ...out,
       images,
       imageAt: 7,

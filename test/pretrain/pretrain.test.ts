@@ -2,6 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   gather,
+  judge,
+  judgementTable,
   loadRecipe,
   pretrain,
   type Recipe,
@@ -133,6 +135,43 @@ t.test('simulated flights are examples, but those that judge are refused', async
     gather([{ scenarios: ['dawn-coast'], frames: 3, weight: 1 }], { classes, ...size, log: silentLog }),
     /dawn-coast is held out/,
   )
+})
+
+t.test('what a teacher is known to get wrong is put right', async t => {
+  const source = { pictures: scene.frames, teacher: `labels:${scene.labels}`, every: 1, weight: 1 }
+  const gathered = (correct?: Record<string, string>) =>
+    gather([{ ...source, correct }], { classes: sceneClasses, width: 96, height: 72, log: silentLog })
+  const [as, put] = [await gathered(), await gathered({ vehicle: 'ground', tree: 'sky' })]
+  const right = [0, 1, 0, 1]
+  let changed = 0
+  for (const [i, { labels }] of as[0].examples.entries()) {
+    const expected = labels.data.map(label => right[label] ?? label)
+    t.ok(Buffer.from(expected).equals(put[0].examples[i].labels.data), `picture ${i}`)
+    changed += expected.filter((label, k) => label !== labels.data[k]).length
+  }
+  t.ok(changed > 100, `${changed} pixels`)
+  await t.rejects(gathered({ vehicel: 'ground' }), {
+    name: 'UserError',
+    message: /corrects "vehicel", which is no class: expected ground, sky, vehicle, tree/,
+  })
+})
+
+t.test('models are judged on what the recipe holds back, and say what their cards say', async t => {
+  const files = [join(dir, 'tiny.onnx'), join(dir, 'new', 'finer.onnx')]
+  const judged = await judge({ recipe: recipe(), files, ...options })
+  const card = readFileSync(join(dir, 'tiny.md'), 'utf8')
+  t.match(card, `**${judged[0].validation.miou!.toFixed(1)} %**`)
+  t.equal(judged[0].validation.perSet[0].examples, 6)
+  const whole = await judge({ recipe: recipe(), files, all: true, ...options })
+  t.equal(whole[0].validation.perSet[0].examples, 30)
+  const lines = judgementTable(judged).split('\n')
+  t.match(lines[0], /^mIoU, % +examples .*tiny\.onnx +new\/finer\.onnx$/)
+  t.match(lines[1], /^.*frames +6 +[\d.]+ +[\d.]+$/)
+  t.match(lines[2], /^all +6 /)
+  await t.rejects(judge({ recipe: recipe({ validation: 0 }), files, ...options }), /holds back nothing/)
+  const other = recipe({ classes: ['ground', 'sky'] })
+  await t.rejects(judge({ recipe: other, files, ...options }), /tiny\.onnx knows ground, sky, vehicle, tree/)
+  await t.rejects(judge({ recipe: recipe(), files: [join(dir, 'absent.onnx')], ...options }), /absent\.onnx/)
 })
 
 t.test('the split holds back some of each source, always the same, and none twice', t => {

@@ -1,10 +1,15 @@
-import type { Job, SegmentJob } from './learner.js'
+import type { Job, SegmentJob } from '../service/learner.js'
+import { Lesson } from './lesson.js'
 
 /** Segments that wait for the learner; the oldest is dropped beyond. A segment is T_update of video, and they are trained on together. */
 const MAX_SEGMENTS = 8
 
 /** Reports and answers that wait; far more than a drone sends. */
 const MAX_MESSAGES = 64
+
+/** A drone that has sent no frames for so many of its periods, and as long as this, takes no time of the others, ms. */
+const QUIET_PERIODS = 3
+const QUIET_MS = 60_000
 
 /** One drone as the main thread knows it: what waits for the learner, and when its next phase is due. */
 export class Drone {
@@ -19,18 +24,22 @@ export class Drone {
   segmentsRefused = 0
   /** Labelled frames that no phase has seen. */
   newFrames = 0
-  /** Earliest start of the next phase, ms of the ground's clock. */
-  phaseDueMs = Number.NEGATIVE_INFINITY
-  /** Training takes longer than T_update, and that was said. */
-  behind = false
+  /** Beginning of its last phase, ms of the ground's clock. */
+  phaseMs = Number.NEGATIVE_INFINITY
+  readonly lesson = new Lesson()
+  /** Its T_update is stretched, and that was said. */
+  stretched = false
   /** What it was last told to do. */
   control = ''
+  /** SHA-256 of weights that it must not fly; told with everything else. */
+  rejectDigest: Uint8Array | undefined
   /** Its status came, and fits. What comes before waits: after an outage, segments may overtake the status. */
   #accepted = false
   #messages: Job[] = []
   #segments: SegmentJob[] = []
   /** Message ids (hex) of the segments that wait or are worked on. */
   readonly #unfinished = new Set<string>()
+  #segmentMs = Number.NEGATIVE_INFINITY
 
   constructor(name: string) {
     this.name = name
@@ -52,11 +61,12 @@ export class Drone {
   }
 
   /** @returns an older segment that had to go */
-  add(job: Job): SegmentJob | undefined {
+  add(job: Job, nowMs: number): SegmentJob | undefined {
     if (job.kind !== 'segment') {
       this.#messages = [...this.#messages, job].slice(-MAX_MESSAGES)
       return undefined
     }
+    this.#segmentMs = nowMs
     this.#unfinished.add(hex(job.id))
     this.#segments.push(job)
     if (this.#segments.length <= MAX_SEGMENTS) return undefined
@@ -76,6 +86,17 @@ export class Drone {
     return this.#unfinished.has(hex(id))
   }
 
+  /** Segments that wait. */
+  get waiting(): number {
+    return this.#segments.length
+  }
+
+  /** Whether it takes time of the learner: it is here, and frames of it came of late. */
+  isTaught(nowMs: number): boolean {
+    const quietMs = Math.max(QUIET_MS, QUIET_PERIODS * 1000 * this.lesson.periodS)
+    return this.#accepted && this.online && nowMs - this.#segmentMs <= quietMs
+  }
+
   /**
    * The next job: first what the drone says it flies, then a phase if one is due, then its frames. Frames come last since
    * labelling can be slower than they arrive, and then there would never be a phase.
@@ -84,33 +105,27 @@ export class Drone {
     if (!this.#accepted) return undefined
     const message = this.#messages.shift()
     if (message !== undefined) return message
-    if (this.newFrames > 0 && nowMs >= this.phaseDueMs) return { kind: 'phase', drone: this.name }
+    if (this.#hasPhaseAt(nowMs, this.lesson.periodS)) return this.phase()
     return this.#segments.shift()
   }
 
-  /** When `next` may have a job without anything arriving; undefined if never. */
-  get wakeMs(): number | undefined {
-    return this.#accepted && this.newFrames > 0 ? this.phaseDueMs : undefined
+  /** Whether a phase could begin where nobody else needs the time: its own T_update is over, and frames are there. */
+  couldTrain(nowMs: number): boolean {
+    return this.#accepted && this.#hasPhaseAt(nowMs, this.lesson.ownPeriodS)
   }
-}
 
-/**
- * The next job of all drones, taking turns: a drone is asked again only when every other has been.
- *
- * @param turn index of the drone to ask first
- * @returns the job and whose turn it is afterwards
- */
-export function nextJob(
-  drones: Drone[],
-  turn: number,
-  nowMs: number,
-): { job: Job; turn: number } | undefined {
-  for (let i = 0; i < drones.length; i++) {
-    const index = (turn + i) % drones.length
-    const job = drones[index].next(nowMs)
-    if (job !== undefined) return { job, turn: (index + 1) % drones.length }
+  phase(): Job {
+    return { kind: 'phase', drone: this.name }
   }
-  return undefined
+
+  /** When it may have a job without anything arriving; undefined if never. */
+  get wakeMs(): number | undefined {
+    return this.#accepted && this.newFrames > 0 ? this.phaseMs + 1000 * this.lesson.ownPeriodS : undefined
+  }
+
+  #hasPhaseAt(nowMs: number, periodS: number): boolean {
+    return this.newFrames > 0 && nowMs >= this.phaseMs + 1000 * periodS
+  }
 }
 
 function hex(id: Uint8Array): string {
