@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { createLog, messageOf, UserError } from '@kestrel/runtime'
 import { Command, Option } from 'commander'
 import { DashboardServer } from '../dashboard/server.js'
-import { loadGroundConfig } from '../service/config.js'
+import { loadGroundConfig, logDir } from '../service/config.js'
 import { type ExportFormat, exportFlight, exportFormats } from './export/export.js'
 import { FlightLibrary } from './library.js'
 import { openLog } from './open-log.js'
@@ -123,10 +123,7 @@ async function withLogs(
 /** @throws UserError where nobody says where logs are */
 function whereLogs(log: string | undefined, config: string | undefined): string {
   if (log !== undefined) return resolve(log)
-  if (config !== undefined) {
-    const { logs } = loadGroundConfig(config) as { logs?: { dir?: string } }
-    if (logs?.dir !== undefined) return resolve(logs.dir)
-  }
+  if (config !== undefined) return resolve(logDir(loadGroundConfig(config)))
   if (existsSync(DEFAULT_DIR)) return resolve(DEFAULT_DIR)
   throw new UserError(
     'Which flights? Name a folder of flights, a flight or a log file, or give --config ground.yaml',
