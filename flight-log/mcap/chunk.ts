@@ -11,7 +11,7 @@ export type MessageOffsets = Map<number, [bigint, bigint][]>
 
 /**
  * Messages that are written together. Payloads are held as they are given, never copied: they must not change afterwards. Chunks are not
- * compressed: video and PNG do not shrink, and the rest is small (docs/flight-logs.md has the measurement).
+ * compressed: video and PNG do not shrink, and the rest is small.
  */
 export class Chunk {
   #pieces: Uint8Array[] = []
