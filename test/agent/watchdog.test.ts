@@ -24,7 +24,11 @@ function threadsNamed(pid: number, name: string): number[] {
 
 t.test(
   'only the threads of the student hang: the watchdog starves, though the agent still answers',
-  { skip: process.platform !== 'linux' && 'Linux only' },
+  {
+    skip:
+      process.env.KESTREL_WATCHDOG === undefined &&
+      'stops threads by ptrace, which not every machine allows: KESTREL_WATCHDOG=1',
+  },
   async t => {
     const folder = mkdtempSync(join(tmpdir(), 'kestrel-watchdog-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))

@@ -60,7 +60,7 @@ t.test('drones share the ground for as long as its steps take', async t => {
   t.ok(first.load < 0.2)
   t.same(await fly(cheap), first, 'the same again')
   const short = await fly(costly)
-  t.ok(short.load > 0.8 && short.load <= 1, `${short.load} of the time`)
+  t.ok(short.load > 0.6 && short.load <= 1, `${short.load} of the time`)
   t.ok(
     short.periodsS.every(periodS => periodS > 6),
     `T_update ${short.periodsS} s`,

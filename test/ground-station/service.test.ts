@@ -49,7 +49,7 @@ t.test(
     t.same(drone.applied, [1, 2, 3])
 
     await ground.stop()
-    t.same(readdirSync(join(dir, 'state')), ['scout.frames', 'scout.session'])
+    t.same(readdirSync(join(dir, 'state')).sort(), ['identity', 'scout.frames', 'scout.session'])
     ground = await start(dir, port)
     await drone.segment(12)
     await until(() => drone.applied.length === 4, 'an update after the restart')

@@ -219,7 +219,8 @@ t.test('an unreachable broker is one line, however often it is tried', async t =
   const lines: string[] = []
   const log: Log = { ...silentLog, warn: line => lines.push(line) }
   const connection = connectMqtt({
-    url: `mqtt://someone:secret@127.0.0.1:${port}`,
+    url: `mqtt://127.0.0.1:${port}`,
+    auth: { user: 'someone', secret: 'secret' },
     clientId: 'a-name-of-more-than-23-characters',
     log,
     retryMs: { min: 5, max: 10 },

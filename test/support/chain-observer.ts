@@ -1,4 +1,4 @@
-import { connectMqtt, decodeEnvelope, everyDrone } from '@kestrel/link'
+import { connectMqtt, decodeEnvelope, delivery, everyDrone, parseTopic } from '@kestrel/link'
 import { readUpdateHeader } from '@kestrel/models'
 import { silentLog } from '@kestrel/runtime'
 
@@ -25,8 +25,14 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 /**
  * Listens to everything that crosses a broker, as a third party, and checks the version chain: every update that the drone says
  * it applied must have been offered, must build on what the drone flew before, and must end in the digest that its header promised.
+ *
+ * @param options.isGenuine where others publish too: which messages are to be looked at
  */
-export function observeChain(url: string): ChainObserver {
+export function observeChain(
+  url: string,
+  options: { isGenuine?: (topic: string, bytes: Uint8Array) => boolean } = {},
+): ChainObserver {
+  const { isGenuine = () => true } = options
   const connection = connectMqtt({
     url,
     clientId: 'observer',
@@ -46,8 +52,10 @@ export function observeChain(url: string): ChainObserver {
     close: () => connection.close(),
   }
   const seen = new Set<string>()
-  const onMessage = (_topic: string, bytes: Uint8Array) => {
+  const onMessage = (topic: string, bytes: Uint8Array) => {
+    if (!isGenuine(topic, bytes)) return
     const envelope = decodeEnvelope(bytes)
+    if (envelope.payload.case !== delivery[parseTopic(topic)!.what].payload) return
     const id = hex(envelope.id)
     if (seen.has(id)) return
     seen.add(id)

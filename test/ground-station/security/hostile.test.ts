@@ -9,9 +9,11 @@ import {
   delivery,
   encodeEnvelope,
   everyDrone,
+  groundKeyOf,
   mostBytes,
   signEnvelope,
   topic,
+  verifyEnvelope,
   type What,
 } from '@kestrel/link'
 import { createRng, RealClock } from '@kestrel/runtime'
@@ -224,7 +226,18 @@ t.test('a broker that belongs to somebody else: old, forged and crossed orders a
   const url = `mqtt://127.0.0.1:${broker.port}`
   const flight = await startPairedFlight(t, { broker: url })
   const { drone } = flight
-  const chain = observeChain(url)
+  const key = groundKeyOf(flight.credentials)
+  const chain = observeChain(url, {
+    isGenuine: (name, bytes) => {
+      if (!name.endsWith('/update')) return true
+      try {
+        verifyEnvelope(bytes, decodeEnvelope(bytes), { topic: name, key })
+        return true
+      } catch {
+        return false
+      }
+    },
+  })
   t.teardown(() => chain.close())
   const attacker = mqtt.connect(url, { clientId: 'attacker', protocolVersion: 4 })
   t.teardown(() => attacker.end(true))
