@@ -21,7 +21,7 @@ const LABELS_MS = 450
 const AFTER_MS = 15_000
 /** The folder is looked at this often, ms. */
 const QUOTA_MS = 10_000
-/** So much more than asked for has to be free before logging goes on. */
+/** So much more than asked for has to be free before logging goes on, or a tenth of the quota. */
 const EASE_BYTES = 20e6
 
 const { MavSeverity } = common
@@ -284,7 +284,7 @@ export class LogModule implements Module {
           `Room for logs: ${what} removed (${(bytes / 1e6).toFixed(0)} MB are left, ${maxMB} MB may be)`,
         )
       }
-      this.#hold(over, allowance - bytes > EASE_BYTES)
+      this.#hold(over, allowance - bytes > Math.min(EASE_BYTES, quotaBytes / 10))
     } catch (error) {
       this.#log.warn(`The folder of the logs cannot be kept in bounds: ${messageOf(error)}`)
     }

@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -94,6 +95,21 @@ t.test(
     }
     t.ok(stream.done())
     t.equal(messages, sent.length + 2, 'and the begin and the end of the flight')
+    if (spawnSync('python3', ['--version']).status !== 0)
+      return t.comment('skipped: no python3 to read it with')
+    const check = join(import.meta.dirname, '../../flight-log/mcap_check.py')
+    const read = execFileSync('python3', [check, path], { encoding: 'utf8' }).trim().split('\n')
+    const counts = new Map<string, number>()
+    const expected = sent.map(({ topic, timeMs }) => {
+      const sequence = counts.get(topic) ?? 0
+      counts.set(topic, sequence + 1)
+      return `${topic} ${sequence} ${BigInt(Math.round(timeMs * 1000)) * 1000n}`
+    })
+    t.same(
+      read.filter(line => !line.startsWith('/events')).sort(),
+      expected.sort(),
+      'the same by a reader in Python that knows the specification only',
+    )
   },
 )
 

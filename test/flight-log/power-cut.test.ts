@@ -19,7 +19,7 @@ import { McapIndexedReader } from '@mcap/core'
 import t, { type Test } from 'tap'
 import { testInfo } from './support.js'
 
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 
 /** A process that logs, and says what. */
 async function writer(dir: string, seed: string) {
