@@ -63,11 +63,6 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 
 t.test(
   `${runs} random fault schedules: the version chain heals, nothing unknown flies, no segment is lost unsaid`,
-  {
-    skip:
-      process.env.KESTREL_SCHEDULES === undefined &&
-      'takes over ten minutes: KESTREL_SCHEDULES=1000 npx tap test/dist/faults/schedules.test.js',
-  },
   async t => {
     const sum = { swaps: 0, made: 0, taken: 0, dropped: 0, unconfirmed: 0, slowestS: 0 }
     await fc.assert(
