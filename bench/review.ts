@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -18,29 +18,28 @@ const [WIDTH, HEIGHT] = [1280, 720]
 /**
  * Writes a log of the size that is asked for (2 GB by default), starts `kestrel-ground review` on it and measures from the start of the
  * process until a page has all of its first view: list, flight, curves, a frame from the middle and its labels.
+ *
+ * @param argv the size in GB; or a folder, in which the log is written unless it is there, and kept, so that it can be measured again
  */
-export async function benchReview([size = '2']: string[]): Promise<void> {
-  const bytes = 1e9 * Number(size)
-  const dir = mkdtempSync(join(tmpdir(), 'kestrel-review-'))
+export async function benchReview([what = '2']: string[]): Promise<void> {
+  const given = Number.isNaN(Number(what))
+  const dir = given ? what : mkdtempSync(join(tmpdir(), 'kestrel-review-'))
   try {
-    const seconds = await write(dir, bytes)
+    if (!existsSync(join(dir, ID))) await write(dir, 1e9 * (given ? 2 : Number(what)))
     const file = readdirSync(join(dir, ID)).map(name => join(dir, ID, name))[0]
     const gigabytes = statSync(file).size / 1e9
-    console.log(
-      `a log of ${gigabytes.toFixed(2)} GB, ${(seconds / 3600).toFixed(1)} h of flight, in one file`,
-    )
+    console.log(`a log of ${gigabytes.toFixed(2)} GB in one file`)
     const figures = await look(dir)
     for (const [what, ms] of Object.entries(figures.stepsMs))
       console.log(`${what.padEnd(36)} ${ms.toFixed(0).padStart(6)} ms`)
     console.log(`${'memory at most'.padEnd(36)} ${figures.peakMB.toFixed(0).padStart(6)} MB`)
     console.log(JSON.stringify({ gigabytes, ...figures }))
   } finally {
-    rmSync(dir, { recursive: true, force: true })
+    if (!given) rmSync(dir, { recursive: true, force: true })
   }
 }
 
-/** @returns how long the flight lasts, s */
-async function write(dir: string, bytes: number): Promise<number> {
+async function write(dir: string, bytes: number): Promise<void> {
   const clock = new VirtualClock(Date.UTC(2026, 10, 28, 14))
   const info = {
     ...{ id: ID, drone: 'bench', side: 'drone' as const, startMs: clock.nowMs(), software: 'bench' },
@@ -58,8 +57,7 @@ async function write(dir: string, bytes: number): Promise<number> {
   log.start()
   const video = await noisyClip()
   const map = { width: 256, height: 144, data: new Uint8Array(256 * 144) }
-  let second = 0
-  for (; log.bytes < bytes; second++) {
+  for (let second = 0; log.bytes < bytes; second++) {
     await clock.advanceTo(clock.nowMs() + 1000)
     const turn = second / 300
     log.vehicle({
@@ -87,7 +85,6 @@ async function write(dir: string, bytes: number): Promise<number> {
     if (second % 20 === 0) await new Promise(resolve => setTimeout(resolve, 30))
   }
   await log.stop()
-  return second
 }
 
 /** Ten pictures of 720p that do not compress: some 2 MB together. */

@@ -6,43 +6,37 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   console.error('kestrel-ground: not built yet; run "npm run build" first')
   process.exit(2)
 }
-const {
-  configCommand,
-  dashboardCommand,
-  judgeCommand,
-  pairCommand,
-  pretrainCommand,
-  reportFailure,
-  startCommand,
-} = await import('@kestrel/ground-station')
 
 const program = new Command('kestrel-ground')
   .description('Kestrel on the ground: keeps teaching the students of drones in flight')
   .version('0.1.0')
-  .addCommand(startCommand())
-  .addCommand(configCommand())
-  .addCommand(pairCommand())
-  .addCommand(dashboardCommand())
-  .addCommand(pretrainCommand())
-  .addCommand(judgeCommand())
+const command = process.argv[2]
+const reviews = ['review', 'report', 'export'].includes(command)
+const flies = ['start', 'config', 'dashboard', 'pair', 'pretrain', 'judge'].includes(command)
+let reportFailure
+// Each command loads what it needs: looking at flights needs neither a broker nor a teacher, and only the evaluation brings charts along.
+if (!reviews) {
+  const ground = await import('@kestrel/ground-station')
+  reportFailure = ground.reportFailure
+  program
+    .addCommand(ground.startCommand())
+    .addCommand(ground.configCommand())
+    .addCommand(ground.pairCommand())
+    .addCommand(ground.dashboardCommand())
+    .addCommand(ground.pretrainCommand())
+    .addCommand(ground.judgeCommand())
+}
+if (!flies) {
+  const review = await import('@kestrel/ground-station/review')
+  reportFailure ??= review.reportFailure
+  program
+    .addCommand(review.reviewCommand())
+    .addCommand(review.reportCommand())
+    .addCommand(review.exportCommand())
+}
 
-const reviewing = ['review', 'report', 'export']
 try {
-  // Looking at flights needs neither a broker nor a teacher.
-  if (
-    process.argv[2] === undefined ||
-    reviewing.includes(process.argv[2]) ||
-    /^(-h|--help|help)$/.test(process.argv[2])
-  ) {
-    const review = await import('@kestrel/ground-station/review')
-    program
-      .addCommand(review.reviewCommand())
-      .addCommand(review.reportCommand())
-      .addCommand(review.exportCommand())
-  }
-  // The evaluation brings charts and optical flow along; the others do without.
-  const light = ['start', 'config', 'dashboard', 'pair', 'pretrain', 'judge', ...reviewing]
-  if (!light.includes(process.argv[2])) {
+  if (!reviews && !flies) {
     const { evaluateCommand } = await import('@kestrel/evaluate')
     program.addCommand(evaluateCommand())
   }

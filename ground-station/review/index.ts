@@ -1,3 +1,4 @@
+export { reportFailure } from '../service/failure.js'
 export type * from './api.js'
 export { exportCommand, reportCommand, reviewCommand } from './commands.js'
 export { type Columns, Condenser } from './condenser.js'

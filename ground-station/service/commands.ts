@@ -1,4 +1,4 @@
-import { createLog, type Log, UserError } from '@kestrel/runtime'
+import { createLog, type Log } from '@kestrel/runtime'
 import { Command } from 'commander'
 import { groundConfigSchema, loadGroundConfig } from './config.js'
 import { describeConfig } from './describe-config.js'
@@ -24,19 +24,6 @@ export function configCommand(): Command {
     .action(() => {
       process.stdout.write(`${describeConfig(groundConfigSchema)}\n`)
     })
-}
-
-/**
- * What an entry point does with an error: a UserError is one message and exit code 2, anything else keeps its stack and
- * is exit code 1.
- */
-export function reportFailure(error: unknown): number {
-  if (error instanceof UserError) {
-    process.stderr.write(`${error.message}\n`)
-    return 2
-  }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-  return 1
 }
 
 /** @returns the exit code */
