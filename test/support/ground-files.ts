@@ -54,8 +54,13 @@ export class FakeDrone {
     })
   }
 
+  /** Four frames of one a second; those of the world are flown over again and again. */
   async segment(first: number): Promise<void> {
-    await this.#send('segment', { case: 'segment', value: await worldSegment(first, 4) })
+    const value = await worldSegment(first % FRAMES, 4)
+    value.frames.forEach((frame, i) => {
+      frame.captureUs = BigInt((first + i) * 1_000_000)
+    })
+    await this.#send('segment', { case: 'segment', value })
   }
 
   sendStatus(): void {
@@ -87,6 +92,7 @@ export class FakeDrone {
       this.version = version
       this.parameters = parameters
       this.applied.push(version)
+      this.sendStatus()
     } catch (error) {
       reason = (error as { reason: string }).reason
       this.refused.push(reason)
