@@ -7,6 +7,9 @@ import { connectNats } from './nats-server.js'
 
 const BUCKET = 'kestrel-sessions'
 
+/** Subjects of what the bucket holds, one for each name (in base64url with padding). */
+const META = `$O.${BUCKET}.M.`
+
 /** A session of a large student has some 50 MB; on a network that takes some seconds. */
 const MOST_MS = 30_000
 
@@ -38,16 +41,20 @@ export class NatsStore implements Store {
     await this.#ask(async ({ objects, manager }) => {
       await objects.delete(name)
       // A mark that it was deleted is left, one for each name that ever was: frames have new names all the time.
-      const encoded = Buffer.from(name).toString('base64url')
-      await manager.streams.purge(`OBJ_${BUCKET}`, { filter: `$O.${BUCKET}.M.${encoded}` })
+      const encoded = Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
+      const filter = `${META}${encoded}`
+      await manager.streams.purge(`OBJ_${BUCKET}`, { filter })
     })
   }
 
   async list(prefix: string): Promise<string[]> {
-    const all = await this.#ask(({ objects }) => objects.list())
-    return all
-      .filter(({ name, deleted }) => !deleted && name.startsWith(prefix))
-      .map(({ name }) => name)
+    // The library's own list counts on how many are pending, which nats-server 2.9 gets wrong at times; then it waits for half a minute.
+    const info = await this.#ask(({ manager }) =>
+      manager.streams.info(`OBJ_${BUCKET}`, { subjects_filter: `${META}*` }),
+    )
+    return Object.keys(info.state.subjects ?? {})
+      .map(subject => Buffer.from(subject.slice(META.length), 'base64url').toString())
+      .filter(name => name.startsWith(prefix))
       .sort()
   }
 

@@ -43,6 +43,8 @@ export class FakeDrone {
   readonly #connection: Connection
   readonly #name: string
   #parts: Update[] = []
+  /** Of the newest signature. */
+  #counter = 0n
 
   constructor(url: string, name: string) {
     this.#name = name
@@ -80,8 +82,14 @@ export class FakeDrone {
   }
 
   #onUpdate(bytes: Uint8Array): void {
-    const { payload } = decodeEnvelope(bytes)
+    const { payload, signature } = decodeEnvelope(bytes)
     if (payload.case !== 'update') return
+    const counter = signature?.counter ?? 0n
+    if (counter < this.#counter) {
+      this.refused.push('replay')
+      return
+    }
+    this.#counter = counter
     this.#parts.push(payload.value)
     if (this.#parts.length < payload.value.parts) return
     const data = Buffer.concat(this.#parts.map(part => part.data))
