@@ -143,6 +143,8 @@ t.test('a disk that stays full costs the oldest of what waits, within the bound'
   })
   log.start()
   await fly(log, clock, 0, 50)
+  const arrived = async () => (await versions(log.folder).catch((): number[] => [])).includes(49)
+  while (!(await arrived())) await clock.advanceTo(clock.nowMs() + 100)
   full = true
   await fly(log, clock, 50, 2000)
   await until(clock, () => log.trouble !== undefined)
