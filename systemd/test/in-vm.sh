@@ -1,15 +1,17 @@
 #!/bin/bash
-# Inside the VM, as root: what a drone's companion computer goes through. /host is a folder of the host; the VM boots several times, and
-# each time this goes on with the stage that /host/stage names. Called by vm.sh.
+# Inside the VM, as root: what a drone's companion computer goes through, step by step. /host is a folder of the host; the VM boots several
+# times, and each time this goes on with the step that /host/step names; or it does the steps that it is told. Called by vm.sh.
+# PATIENCE: how many times as long as on a computer everything may take here.
 set -uo pipefail
 unit=kestrel-agent
-stage=$(cat /host/stage 2>/dev/null || echo install)
 config=/etc/kestrel/agent.yaml
+steps=(install fly killed hung student mistake unplugged stalled reboot rebooted power recovered upgrade remove clone)
+step=${1:-$(cat /host/step)}
 
 say() { echo "$*" | tee -a /host/steps.log; }
-pass() { say "ok    $stage: $*"; }
+pass() { say "ok    $step: $*"; }
 fail() {
-    say "FAILS $stage: $*"
+    say "FAILS $step: $*"
     systemctl status --no-pager -n 0 $unit
     journalctl -b -u $unit --no-pager -o short-monotonic -n 60 | cut -c1-220
     kestrel-agent status
@@ -17,7 +19,7 @@ fail() {
 }
 # Waits until a command succeeds: within SECONDS WHAT COMMAND...
 within() {
-    local limit=$1 what=$2 i
+    local limit=$(($1 * ${PATIENCE:-1})) what=$2 i
     shift 2
     for ((i = 0; i < limit; i++)); do
         "$@" >/dev/null 2>&1 && { pass "$what (after $i s)"; return; }
@@ -48,10 +50,11 @@ replaced() { active && [ "$(pid)" != "$1" ] && flies; }
 waits() { kestrel-agent status --json | grep -q '"trouble"'; }
 trouble() { waits && [ "$(pid)" = "$1" ] && active; }
 failed() { [ "$(systemctl is-active $unit)" = failed ]; }
-# Stops the threads of the student and no others, as ptrace(2) does, for as long as this runs.
+# Stops the threads of the student and no others, as ptrace(2) does, until they are killed: what dies while it is held waits for whoever holds it.
 hang_student() {
+    rm -f /tmp/held
     /usr/lib/kestrel-agent/bin/node -e '
-        const { readdirSync, readFileSync } = require("node:fs")
+        const { readdirSync, readFileSync, writeFileSync } = require("node:fs")
         const libc = require("/usr/lib/kestrel-agent/node_modules/koffi").load("libc.so.6")
         const ptrace = libc.func("long ptrace(long request, int pid, long address, long data)")
         const [SEIZE, INTERRUPT] = [0x4206, 0x4207]
@@ -59,16 +62,32 @@ hang_student() {
         const student = readdirSync(tasks).filter(id => readFileSync(`${tasks}/${id}/comm`, "utf8").trim() === "kestrel-student")
         if (student.length === 0 || !student.every(id => Number(ptrace(SEIZE, Number(id), 0, 0)) === 0)) process.exit(1)
         for (const id of student) ptrace(INTERRUPT, Number(id), 0, 0)
-        setTimeout(() => {}, 120_000)' "$1" &
-    tracer=$!
-    sleep 3
-    kill -0 $tracer 2>/dev/null || fail "the threads of the student could not be stopped"
+        const dead = id => / [ZX] /.test(readFileSync(`${tasks}/${id}/stat`, "utf8"))
+        writeFileSync("/tmp/held", "")
+        setInterval(() => dead(student[0]) && process.exit(), 200)' "$1" &
+    within 30 "the threads of the student are held" test -e /tmp/held
 }
 # So that the next boot goes on here; the file itself is made sure of, and nothing else.
-next() { echo "$1" >/host/stage; sync /host/stage /host/steps.log; }
+next() { echo "$1" >/host/step; sync /host/step /host/steps.log; }
 
-install() {
-    export DEBIAN_FRONTEND=noninteractive
+# What has to outlast a reboot, a power cut and an upgrade.
+mark() {
+    echo learned >/var/lib/kestrel/keep
+    sync /var/lib/kestrel/keep
+    grep -q '^drone: vm-drone' $config && return
+    sed -i 's/^drone: .*/drone: vm-drone/' $config
+    sync $config
+    systemctl --no-block restart $unit
+    within 90 "renamed, it flies" flies
+}
+# What the steps before would have left, where the first one is another than the first of all.
+prepare() {
+    apt-get install -y /host/kestrel-agent_0.0.1_amd64.deb </dev/null || fail "apt install"
+    camera /dev/video0
+    within 90 "installed, it flies" flies
+}
+
+step_install() {
     kestrel-agent --version 2>/dev/null && fail "the system is not clean"
     apt-get install -y /host/kestrel-agent_0.0.1_amd64.deb </dev/null || fail "apt install"
     pass "apt install, $(dpkg-query -W -f '${Installed-Size}' $unit | awk '{print int($1 / 1024)}') MB"
@@ -80,7 +99,9 @@ install() {
     kestrel-agent check >/tmp/check && fail "check finds nothing wrong"
     sed 's/^/      /' /tmp/check >>/host/steps.log
     pass "check exits 1 and says of each missing part how to mend it"
+}
 
+step_fly() {
     camera /dev/video0
     within 90 "frames of vivid are labelled" flies
     [ "$(ps -o user= -p "$(pid)")" = kestrel ] || fail "it runs as $(ps -o user= -p "$(pid)")"
@@ -89,29 +110,40 @@ install() {
     say "      $(show StatusText)"
     say "      $(systemd-analyze security --no-pager $unit | tail -1)"
     kestrel-agent cameras >>/host/steps.log 2>&1
+}
 
+step_killed() {
     local old
     old=$(pid)
     kill -KILL "$old"
     within 60 "killed, it comes back" replaced "$old"
+}
+
+step_hung() {
+    local old
     old=$(pid)
     kill -STOP "$old"
     within 90 "hung, it is replaced" replaced "$old"
     said 'Watchdog timeout' || fail "it was not the watchdog"
     pass "by the watchdog"
+}
+
+step_student() {
+    local old before
     old=$(pid)
-    local before
     before=$(show NRestarts)
     hang_student "$old"
     kestrel-agent status --json >/dev/null || fail "with only its student hung it should still answer"
     pass "with only the threads of the student hung, the agent still answers"
     within 90 "and is replaced" replaced "$old"
-    kill $tracer 2>/dev/null
     [ "$(show NRestarts)" = $((before + 1)) ] || fail "restarted $(($(show NRestarts) - before)) times"
+}
 
+step_mistake() {
     echo 'brokr: mqtt://mistake' >>$config
     systemctl --no-block restart $unit
     within 60 "a mistake in the configuration: it stops" failed
+    local before
     before=$(show NRestarts)
     sleep 15
     failed && [ "$(show NRestarts)" = "$before" ] || fail "it was started again"
@@ -120,9 +152,12 @@ install() {
     sed -i '/^brokr:/d' $config
     systemctl --no-block restart $unit
     within 90 "mended, it flies" flies
+}
 
-    # vivid comes back as soon as the agent has closed it.
+step_unplugged() {
+    local old
     old=$(pid)
+    # vivid comes back as soon as the agent has closed it.
     v4l2-ctl -d /dev/video0 -c disconnect=1
     within 60 "camera gone for a moment: it says so" said 'it was unplugged'
     within 60 "frames come again" flies
@@ -134,7 +169,9 @@ install() {
     echo vivid.0 >/sys/bus/platform/drivers/vivid/bind
     within 60 "plugged in again, frames come" flies
     [ "$(pid)" = "$old" ] || fail "another process"
+}
 
+step_stalled() {
     head -c 614400 /dev/urandom >/tmp/picture
     (while cat /tmp/picture; do sleep 0.05; done) |
         v4l2-ctl -d /dev/video10 -x width=640,height=480,pixelformat=YUYV --stream-out-mmap --stream-from - >/dev/null 2>&1 &
@@ -142,6 +179,7 @@ install() {
     sleep 2
     camera /dev/video10
     within 90 "frames of v4l2loopback are labelled" flies
+    local old
     old=$(pid)
     kill -STOP $feeder
     within 60 "camera stalled: it says so" trouble "$old"
@@ -151,30 +189,40 @@ install() {
     within 60 "it goes on, frames come" flies
     [ "$(pid)" = "$old" ] || fail "another process"
     kill $feeder
-
     camera /dev/video0
     within 90 "back to vivid" flies
-    [ "$(show MemoryPeak 2>/dev/null || show MemoryCurrent)" ] && say "      memory now $(($(show MemoryCurrent) / 1000000)) MB"
-    echo learned >/var/lib/kestrel/keep
-    sed -i 's/^drone: .*/drone: vm-drone/' $config
-    next reboot
-    systemctl reboot
-    sleep 300
 }
 
-reboot() {
+step_reboot() {
+    say "      memory now $(($(show MemoryCurrent) / 1000000)) MB"
+    mark
+    next rebooted
+    systemctl reboot
+    sleep 300
+    fail "it did not reboot"
+}
+
+step_rebooted() {
     within 120 "after a reboot it flies by itself" flies
     kestrel-agent status | grep -q 'vm-drone' || fail "the configuration was lost"
-    next power
+}
+
+step_power() {
+    mark
+    next recovered
     # No sync, no goodbye.
     echo b >/proc/sysrq-trigger
     sleep 300
+    fail "the power was not cut"
 }
 
-power() {
+step_recovered() {
     within 120 "after a power cut it flies by itself" flies
     grep -q learned /var/lib/kestrel/keep || fail "the state was lost"
-    stage=upgrade
+}
+
+step_upgrade() {
+    mark
     local old
     old=$(pid)
     apt-get install -y /host/kestrel-agent_0.0.2_amd64.deb </dev/null || fail "apt install of the next version"
@@ -188,7 +236,10 @@ power() {
     [ "$(systemctl is-enabled $unit) $(systemctl is-active $unit)" = 'disabled inactive' ] || fail "an upgrade started what was switched off"
     pass "a service that was switched off stays so"
     systemctl enable --now --no-block $unit
-    stage=remove
+}
+
+step_remove() {
+    mark
     apt-get remove -y $unit </dev/null || fail "apt remove"
     active && fail "it still runs"
     [ -f $config ] && [ -f /var/lib/kestrel/keep ] || fail "configuration or state went with it"
@@ -196,12 +247,10 @@ power() {
     apt-get purge -y $unit </dev/null || fail "apt purge"
     ls -d /etc/kestrel /var/lib/kestrel /usr/lib/kestrel-agent 2>/dev/null && fail "purge left something"
     pass "purge leaves nothing"
-    from_clone
 }
 
 # install.sh and uninstall.sh, both rooms, with the packages that the host has fetched: there is no network here.
-from_clone() {
-    stage=clone
+step_clone() {
     export PATH=/host/tools:$PATH npm_config_cache=/host/npm-cache npm_config_offline=true KESTREL_CACHE=/host/cache
     npm_config_registry=$(cat /host/registry)
     export npm_config_registry
@@ -227,7 +276,13 @@ from_clone() {
     pass "uninstall.sh --purge leaves nothing"
 }
 
-case $stage in
-install | reboot | power) $stage ;;
-*) fail "unknown stage" ;;
-esac
+export DEBIAN_FRONTEND=noninteractive
+[[ " ${steps[*]} " = *" $step "* ]] || fail "there is no such step; there are ${steps[*]}"
+[ "$step" = install ] || [ "$step" = clone ] || [ -x /usr/bin/kestrel-agent ] || prepare
+[ $# = 0 ] || steps=("$@")
+from=$step begun=
+for step in "${steps[@]}"; do
+    [ "$step" != "$from" ] || begun=1
+    [ -z "$begun" ] || "step_$step"
+done
+say "all of it, to the end"

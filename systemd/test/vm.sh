@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# npm run test:vm [-- --tools DIR] [--work DIR] [--only amd64|arm64]: the package in a clean Debian system, as a drone would have it.
+# npm run test:vm [-- --tools DIR] [--work DIR] [--only amd64|arm64] [--from STEP]: the package in a clean Debian system, as a drone would have it.
 #
 # Boots Debian under systemd in user-mode Linux, with the virtual cameras vivid and v4l2loopback, and there: installs the .deb,
 # flies, kills, hangs, unplugs and stalls, reboots, cuts the power, upgrades, removes, and does the like with install.sh (in-vm.sh). Then runs what the arm64 package
-# holds under qemu-user. Takes half an hour the first time, mostly to build a kernel; some minutes after. Not part of CI.
+# holds under qemu-user, and the package in a whole arm64 Debian, interpreted. Takes an hour the first time; half of it after. Not part of CI.
 #
 # --tools  folder with build-image.sh, build-uml.sh, run-uml.sh and arm64-smoke.sh (default: ../shared/vm beside the repository)
 # --work   where the image, the kernel and the packages go (default: out/vm; 2 GB)
+# --from   goes on with that step of in-vm.sh, in a new VM, with the packages of the run before
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$here/../.." && pwd)
-tools=$source/../shared/vm work=$source/out/vm only=
+tools=$source/../shared/vm work=$source/out/vm only= from=
 while [ $# -gt 0 ]; do
     case $1 in
     --tools) tools=$2; shift ;;
     --work) work=$2; shift ;;
     --only) only=$2; shift ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    --from) from=$2; shift ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
     shift
 done
@@ -36,24 +38,22 @@ need dpkg-deb dpkg
 (cd "$source" && npx tsc -b)
 export KESTREL_CACHE=$work/cache npm_config_cache=$work/npm-cache
 
-amd64() {
-    need debootstrap debootstrap
-    need mke2fs e2fsprogs
-    [ -f "$work/amd64/rootfs.img" ] || VM_OUT=$work/amd64 VM_SIZE=3072M "$tools/build-image.sh"
-    if [ ! -x "$work/amd64/uml-linux" ]; then
-        for tool in gcc make flex bison bc xz; do need $tool "gcc make flex bison bc libc6-dev xz-utils"; done
-        VM_OUT=$work/amd64 "$tools/build-uml.sh"
-    fi
-    local job=$work/job
-    rm -rf "$job" && mkdir -p "$job"
-    "$source/systemd/package-deb.sh" --version 0.0.1 --out "$job" amd64
-    # The next version: the same files under a new number.
+# The same files under a new number: next_version DEB OUT
+next_version() {
     local tree
     tree=$(mktemp -d)
-    dpkg-deb -R "$job/kestrel-agent_0.0.1_amd64.deb" "$tree"
+    dpkg-deb -R "$1" "$tree"
     sed -i 's/^Version: .*/Version: 0.0.2/' "$tree/DEBIAN/control"
-    dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$job/kestrel-agent_0.0.2_amd64.deb" >/dev/null
+    dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$2" >/dev/null
     rm -rf "$tree"
+}
+
+# What the VM gets: two versions of the package, and for install.sh a clone with what it will ask the registry for.
+amd64_job() {
+    local job=$1
+    rm -rf "$job" && mkdir -p "$job"
+    "$source/systemd/package-deb.sh" --version 0.0.1 --out "$job" amd64
+    next_version "$job/kestrel-agent_0.0.1_amd64.deb" "$job/kestrel-agent_0.0.2_amd64.deb"
     # For install.sh, which fetches packages: a clone that is built, and what it will ask the registry for.
     need npm npm
     mkdir -p "$job/clone" "$job/tools"
@@ -69,19 +69,38 @@ amd64() {
     printf '#!/bin/sh\nexec /host/tools/node /host/tools/lib-npm/bin/npm-cli.js "$@"\n' >"$job/tools/npm"
     chmod 755 "$job/tools/npm"
     npm config get registry >"$job/registry"
+}
+
+amd64() {
+    need debootstrap debootstrap
+    need mke2fs e2fsprogs
+    [ -f "$work/amd64/rootfs.img" ] || VM_OUT=$work/amd64 VM_SIZE=3072M "$tools/build-image.sh"
+    if [ ! -x "$work/amd64/uml-linux" ]; then
+        for tool in gcc make flex bison bc xz; do need $tool "gcc make flex bison bc libc6-dev xz-utils"; done
+        VM_OUT=$work/amd64 "$tools/build-uml.sh"
+    fi
+    local job=$work/job
+    if [ -z "$from" ]; then
+        amd64_job "$job"
+    elif [ ! -f "$job/registry" ]; then
+        echo "test:vm: --from: there are no packages of a run before in $job" >&2
+        exit 2
+    fi
+    echo "${from:-install}" >"$job/step"
+    rm -f "$job/steps.log"
     cp "$here/in-vm.sh" "$job/"
     echo "exec bash /host/in-vm.sh" >"$job/job.sh"
     local result=0
-    VM_OUT=$work/amd64 VM_MEM=2048M VM_TIMEOUT=1800 "$tools/run-uml.sh" "$job" || result=$?
+    VM_OUT=$work/amd64 VM_MEM=2048M VM_TIMEOUT=2400 "$tools/run-uml.sh" "$job" || result=$?
     # The VM boots several times, and each time its output begins anew: the job keeps its own.
     cat "$job/steps.log" 2>/dev/null || true
     [ $result = 0 ] || { echo "--- last output in the VM"; tail -40 "$job/out.log"; return 1; }
 }
 
-arm64() {
+# What the package holds, under qemu-user.
+arm64_programs() {
     need qemu-aarch64-static qemu-user-static
     need mmdebstrap mmdebstrap
-    "$source/systemd/package-deb.sh" --version 0.0.1 --out "$work" arm64
     # The tools bring the arm64 C libraries; an empty program is all that they need to do so.
     mkdir -p "$work/empty"
     echo '{"name":"empty","version":"1.0.0"}' >"$work/empty/package.json"
@@ -105,6 +124,39 @@ Y
         "$root/usr/lib/kestrel-agent/agent/bin/kestrel-agent.js" run --config "$work/arm64.yaml" | tee "$work/arm64.log"
     grep -q '3 frames labelled' "$work/arm64.log" && ls "$work"/arm64-state/outbox/*.segment >/dev/null
     echo "ok    arm64: student and encoder of the package run (qemu-user)"
+}
+
+# The package under systemd in a whole arm64 Debian. Every instruction is interpreted, so all of it takes long: PATIENCE, and a longer watchdog.
+arm64_system() {
+    need qemu-system-aarch64 qemu-system-arm
+    need debootstrap debootstrap
+    export VM_ARCH=arm64 VM_OUT=$work/arm64-vm VM_MEM=2048M VM_SSH=${VM_SSH:-2264}
+    if [ ! -f "$VM_OUT/rootfs.img" ]; then
+        if [ ! -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]; then
+            echo 'test:vm: to build the arm64 system, arm64 programs must run here: see binfmt_misc in the README of the VM tools' >&2
+            return 1
+        fi
+        VM_SIZE=3072M "$tools/build-image.sh"
+    fi
+    next_version "$work/kestrel-agent_0.0.1_arm64.deb" "$work/kestrel-agent_0.0.2_arm64.deb"
+    "$tools/run-vm.sh" start
+    trap '"$tools/run-vm.sh" stop' EXIT
+    "$tools/run-vm.sh" wait 900
+    "$tools/run-vm.sh" ssh 'mkdir -p /host /etc/systemd/system/kestrel-agent.service.d
+        printf "[Service]\nTimeoutStartSec=1800\nWatchdogSec=120\n" >/etc/systemd/system/kestrel-agent.service.d/emulated.conf'
+    "$tools/run-vm.sh" put "$work"/kestrel-agent_0.0.[12]_arm64.deb "$here/in-vm.sh" /host/
+    local result=0
+    "$tools/run-vm.sh" ssh 'PATIENCE=15 bash /host/in-vm.sh install fly killed upgrade remove >/host/out.log 2>&1' || result=$?
+    "$tools/run-vm.sh" ssh 'cat /host/steps.log'
+    [ $result = 0 ] || { echo "--- last output in the VM"; "$tools/run-vm.sh" ssh 'tail -40 /host/out.log'; return 1; }
+    "$tools/run-vm.sh" stop
+    trap - EXIT
+}
+
+arm64() {
+    "$source/systemd/package-deb.sh" --version 0.0.1 --out "$work" arm64
+    arm64_programs
+    arm64_system
 }
 
 [ "$only" = arm64 ] || amd64
