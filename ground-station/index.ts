@@ -30,6 +30,7 @@ export { configCommand, startCommand } from './service/commands.js'
 export { type GroundConfig, groundConfigSchema, loadGroundConfig } from './service/config.js'
 export { describeConfig } from './service/describe-config.js'
 export { reportFailure } from './service/failure.js'
+export { FlightRecorder } from './service/flight-recorder.js'
 export { GroundStation } from './service/ground-station.js'
 export type { Job, JobResult, Learner, StudentIdentity } from './service/learner.js'
 export {

@@ -59,6 +59,7 @@ export async function startGround(options: {
   let broker: Broker | undefined
   let dashboard: Dashboard | undefined
   let recorder: FlightRecorder | undefined
+  let flights: FlightLibrary | undefined
   try {
     if (config.broker === undefined) {
       const { host, port } = config.listen
@@ -101,8 +102,9 @@ export async function startGround(options: {
     })
     if (config.dashboard.enabled) {
       const access = await openAccess(config, { identity, incidents })
-      const flights = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
-      const routes = [(app: Hono) => mountReview(app, flights)]
+      const library = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
+      flights = library
+      const routes = [(app: Hono) => mountReview(app, library)]
       dashboard = new Dashboard({ config, student: learner.student, station, routes, clock, access, log })
       looking.push(dashboard.observer)
       await dashboard.start()
@@ -122,6 +124,7 @@ export async function startGround(options: {
     let stopped: Promise<void> | undefined
     const stop = async () => {
       await dashboard?.stop()
+      await flights?.close()
       await station.stop()
       await membership?.stop()
       await recorder?.stop()
@@ -139,6 +142,7 @@ export async function startGround(options: {
   } catch (error) {
     await learner.close()
     await dashboard?.stop()
+    await flights?.close()
     await recorder?.stop()
     await broker?.close()
     throw error
