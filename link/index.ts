@@ -4,7 +4,9 @@ export {
   type ConnectionState,
   type MessageHandler,
   PublishDropped,
+  type PublishOptions,
   type StateHandler,
+  SubscriptionEnded,
   type Will,
 } from './connection.js'
 export {

@@ -1,7 +1,15 @@
 import { type Log, messageOf, UserError } from '@kestrel/runtime'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { Backoff } from './backoff.js'
-import { type Connection, Handlers, type MessageHandler, type StateHandler, type Will } from './connection.js'
+import {
+  type Connection,
+  Handlers,
+  type MessageHandler,
+  type PublishOptions,
+  type StateHandler,
+  SubscriptionEnded,
+  type Will,
+} from './connection.js'
 import { type BrokerAuth, isLoopback } from './credentials.js'
 import { Outgoing } from './outgoing.js'
 
@@ -14,6 +22,8 @@ export interface MqttOptions {
   /** Anonymous without. */
   auth?: BrokerAuth
   log: Log
+  /** The broker keeps nothing while the client is away: for one whose work another takes over. */
+  clean?: boolean
   /** A silent link counts as dead after 1.5 times this. */
   keepaliveS?: number
   /** Bounds of the wait between two attempts. */
@@ -89,12 +99,8 @@ class MqttConnection implements Connection {
     this.#handlers.addState(handler)
   }
 
-  publish(
-    topic: string,
-    payload: Uint8Array,
-    options: { qos?: 0 | 1; retain?: boolean } = {},
-  ): Promise<void> {
-    const { qos = 0, retain = false } = options
+  publish(topic: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
+    const { qos = 0, retain = false, isValid } = options
     if (qos === 0) {
       const client = this.#client
       const congested = (client?.stream?.writableLength ?? 0) > MAX_UNSENT_BYTES
@@ -102,7 +108,7 @@ class MqttConnection implements Connection {
         client.publish(topic, asBuffer(payload), { qos, retain })
       return Promise.resolve()
     }
-    const sent = this.#outgoing.add(topic, payload, retain)
+    const sent = this.#outgoing.add(topic, payload, retain, isValid)
     if (this.#closed) this.#outgoing.rejectAll('the connection is closed')
     this.#flush()
     return sent
@@ -114,6 +120,12 @@ class MqttConnection implements Connection {
       this.#unconfirmed.set(filter, [...(this.#unconfirmed.get(filter) ?? []), { resolve, reject }])
       if (this.#up) this.#subscribeNow([filter])
     })
+  }
+
+  unsubscribe(filter: string): void {
+    this.#handlers.remove(filter)
+    this.#settle([filter], new SubscriptionEnded(`The subscription to ${filter} was ended`))
+    if (this.#up) this.#client?.unsubscribe(filter)
   }
 
   async close(): Promise<void> {
@@ -142,11 +154,11 @@ class MqttConnection implements Connection {
 
   /** One attempt is one client of the library, which reconnects and queues nothing by itself. */
   #attempt(): void {
-    const { url, clientId, will, auth, keepaliveS = 10 } = this.#options
+    const { url, clientId, will, auth, clean = false, keepaliveS = 10 } = this.#options
     const options: IClientOptions = {
       clientId,
       protocolVersion: 4,
-      clean: false,
+      clean,
       keepalive: keepaliveS,
       connectTimeout: 10_000,
       reconnectPeriod: 0,
