@@ -64,6 +64,12 @@ export {
   type RawPicture,
 } from './video/picture.js'
 export { Scaler } from './video/scaler.js'
-export { type DecodeOptions, decodeSegment, type EncodeOptions, encodeSegment } from './video/segment.js'
+export {
+  codecFor,
+  type DecodeOptions,
+  decodeSegment,
+  type EncodeOptions,
+  encodeSegment,
+} from './video/segment.js'
 export { splitSegment, type VideoFormat } from './video/split.js'
 export { decodeStill, decodeStillBytes, stillExtensions } from './video/still.js'
