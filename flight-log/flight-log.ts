@@ -82,6 +82,7 @@ export class FlightLog {
   #pictures = new Set<Promise<void>>()
   #picturesLeftOut = 0
   #tlogTrouble = false
+  #held = false
   #offsetsMs: number[] = []
 
   constructor(options: FlightLogOptions) {
@@ -143,6 +144,7 @@ export class FlightLog {
 
   /** Nothing is written while there is no room. @param why a sentence; undefined: there is room */
   hold(why: string | undefined): void {
+    this.#held = why !== undefined
     this.#queue.hold(why)
   }
 
@@ -280,7 +282,7 @@ export class FlightLog {
     const { signal } = this.#stopped
     while (!signal.aborted) {
       await this.#clock.sleep(TLOG_FLUSH_MS, signal)
-      if (this.#queue.trouble !== undefined && this.#tlogTrouble) continue
+      if (this.#held || (this.#queue.trouble !== undefined && this.#tlogTrouble)) continue
       const failure = await tlog.flush()
       if (failure !== undefined && !this.#tlogTrouble && this.#queue.trouble === undefined) {
         this.#log.warn(`MAVLink packets are not logged: ${messageOf(failure)}. Trying on`)

@@ -18,15 +18,24 @@ export interface Will {
   qos: 0 | 1
 }
 
+export interface PublishOptions {
+  qos?: 0 | 1
+  retain?: boolean
+  /** Asked at the moment when a message of QoS 1 that waited is about to go out: false drops it. */
+  isValid?: () => boolean
+}
+
 /** One client's connection to a broker. It heals itself: nobody who holds one has to reconnect or subscribe again. */
 export interface Connection {
   /**
    * QoS 1: resolves once the broker has taken the message, however many reconnections later; rejects with
-   * `PublishDropped` when it was pushed out of the bounded queue or the connection was closed. QoS 0 (the
+   * `PublishDropped` when it was pushed out of the bounded queue, was not valid any more, or the connection was closed. QoS 0 (the
    * default): resolves at once, whether it was sent or dropped because the link is down or congested.
    * A retained message that still waits is replaced by a newer one of the same topic.
    */
-  publish(topic: string, payload: Uint8Array, options?: { qos?: 0 | 1; retain?: boolean }): Promise<void>
+  publish(topic: string, payload: Uint8Array, options?: PublishOptions): Promise<void>
+  /** Ends a subscription: its handlers hear nothing more. */
+  unsubscribe(filter: string): void
   /**
    * The handler is in place at once; the promise resolves when the broker has confirmed, which may be long
    * after (do not await it on the way up where the broker may be away), and rejects when the broker refuses.
@@ -45,6 +54,11 @@ export interface Connection {
 /** A message that was not delivered to the broker, and will not be. */
 export class PublishDropped extends Error {
   override readonly name = 'PublishDropped'
+}
+
+/** A subscription that was ended before the broker confirmed it. */
+export class SubscriptionEnded extends Error {
+  override readonly name = 'SubscriptionEnded'
 }
 
 /** The handlers of one connection; shared by every kind of connection. */
@@ -69,6 +83,10 @@ export class Handlers {
       )
     }
     this.#messages.set(filter, [...(this.#messages.get(filter) ?? []), handler])
+  }
+
+  remove(filter: string): void {
+    this.#messages.delete(filter)
   }
 
   addState(handler: StateHandler): void {

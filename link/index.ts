@@ -4,7 +4,9 @@ export {
   type ConnectionState,
   type MessageHandler,
   PublishDropped,
+  type PublishOptions,
   type StateHandler,
+  SubscriptionEnded,
   type Will,
 } from './connection.js'
 export {
@@ -16,6 +18,7 @@ export {
   parseCredentials,
   readCredentials,
 } from './credentials.js'
+export { Liveness } from './liveness.js'
 export { type MemoryBroker, type MemoryConnection, memoryBroker } from './memory-broker.js'
 export {
   Deduplicator,
@@ -62,6 +65,12 @@ export {
   type RawPicture,
 } from './video/picture.js'
 export { Scaler } from './video/scaler.js'
-export { type DecodeOptions, decodeSegment, type EncodeOptions, encodeSegment } from './video/segment.js'
+export {
+  codecFor,
+  type DecodeOptions,
+  decodeSegment,
+  type EncodeOptions,
+  encodeSegment,
+} from './video/segment.js'
 export { splitSegment, type VideoFormat } from './video/split.js'
 export { decodeStill, decodeStillBytes, stillExtensions } from './video/still.js'

@@ -4,6 +4,7 @@ import {
   Handlers,
   type MessageHandler,
   PublishDropped,
+  type PublishOptions,
   type StateHandler,
   type Will,
 } from './connection.js'
@@ -121,25 +122,26 @@ class Client implements MemoryConnection {
     this.#handlers.addState(handler)
   }
 
-  publish(
-    topic: string,
-    payload: Uint8Array,
-    options: { qos?: 0 | 1; retain?: boolean } = {},
-  ): Promise<void> {
-    const { qos = 0, retain = false } = options
+  publish(topic: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
+    const { qos = 0, retain = false, isValid } = options
     if (qos === 1 && this.#closed) {
       return Promise.reject(
         new PublishDropped(`A message of ${topic} was not sent: the connection is closed`),
       )
     }
     if (this.#up) return this.#hub.publish({ topic, payload: payload.slice(), qos, retain })
-    return qos === 0 ? Promise.resolve() : this.#outgoing.add(topic, payload.slice(), retain)
+    return qos === 0 ? Promise.resolve() : this.#outgoing.add(topic, payload.slice(), retain, isValid)
   }
 
   subscribe(filter: string, handler: MessageHandler): Promise<void> {
     this.#handlers.add(filter, handler)
     if (this.#up) return this.#register(filter)
     return new Promise(resolve => this.#later.push(() => void this.#register(filter).then(resolve)))
+  }
+
+  unsubscribe(filter: string): void {
+    this.#handlers.remove(filter)
+    void this.#hub.enqueue(() => this.#filters.delete(filter))
   }
 
   offer(message: Message): void {

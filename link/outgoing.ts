@@ -5,6 +5,7 @@ export interface OutgoingMessage {
   topic: string
   payload: Uint8Array
   retain: boolean
+  isValid: () => boolean
   resolve: () => void
   reject: (error: Error) => void
 }
@@ -27,10 +28,17 @@ export class Outgoing {
   /** Messages pushed out of the full queue so far. */
   dropped = 0
 
+  /** Bytes that were handed to the socket and not acknowledged. */
+  get bytesInFlight(): number {
+    let sum = 0
+    for (const { payload } of this.#inFlight) sum += payload.length
+    return sum
+  }
+
   /** Queues a message; the promise settles when it is acknowledged, or will never be. */
-  add(topic: string, payload: Uint8Array, retain: boolean): Promise<void> {
+  add(topic: string, payload: Uint8Array, retain: boolean, isValid = () => true): Promise<void> {
     return new Promise((resolve, reject) => {
-      const message = { topic, payload, retain, resolve, reject }
+      const message = { topic, payload, retain, isValid, resolve, reject }
       if (retain) this.#supersede(message)
       this.#waiting.push(message)
       this.#bytes += payload.length
@@ -48,11 +56,17 @@ export class Outgoing {
   /** The next message that may be sent now; it is in flight from here on. */
   take(): OutgoingMessage | undefined {
     if (this.#inFlight.size >= WINDOW) return undefined
-    const message = this.#waiting.shift()
-    if (message === undefined) return undefined
-    this.#bytes -= message.payload.length
-    this.#inFlight.add(message)
-    return message
+    for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
+      this.#bytes -= message.payload.length
+      if (message.isValid()) {
+        this.#inFlight.add(message)
+        return message
+      }
+      message.reject(
+        new PublishDropped(`A message of ${message.topic} was dropped: it is not valid any more`),
+      )
+    }
+    return undefined
   }
 
   /** The broker has taken a message that is in flight. */

@@ -41,6 +41,8 @@ export class UplinkModule implements Module {
   #outages = 0
   /** What the ground asked for last. */
   #control: { uplinkKbps?: number; periodS?: number } = {}
+  /** Of the ground station that teaches, where there are several. */
+  #term: bigint | undefined
   #up = false
   #segmenter: Segmenter | undefined
   #outbox: Outbox | undefined
@@ -186,12 +188,19 @@ export class UplinkModule implements Module {
   }
 
   /** What the ground asks for; zero means no opinion. */
-  control({ samplingFps, updatePeriodS, uplinkKbps, paused }: Control): void {
+  control({ samplingFps, updatePeriodS, uplinkKbps, paused, term }: Control): void {
     if (samplingFps > 0) this.#askedFps = samplingFps
     this.#setRate()
     if (updatePeriodS > 0) this.#control.periodS = Math.min(600, Math.max(0.5, updatePeriodS))
     if (uplinkKbps > 0) this.#control.uplinkKbps = Math.min(100_000, uplinkKbps)
     this.hold('paused by the ground', paused)
+    if (term > 0n) {
+      if (this.#term !== undefined && term !== this.#term) {
+        this.#log.info('Another ground station of the cluster teaches: what has no receipt is sent again')
+        this.#outbox?.resend()
+      }
+      this.#term = term
+    }
     this.#segmenter?.configure(this.#control)
   }
 

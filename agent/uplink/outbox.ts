@@ -131,13 +131,19 @@ export class Outbox {
     this.#trim()
   }
 
+  /** Whatever has no receipt is sent again: who had it is gone. */
+  resend(): void {
+    for (const entry of this.#entries) if (entry.state === 'sent') entry.state = 'waiting'
+    this.#send()
+  }
+
   /** The link came up or went down. */
   setUp(up: boolean): void {
     this.#up = up
     if (!up) {
       this.#isHeard = false
       // A broker that forgets, or a ground station that died: only a receipt says that a segment arrived.
-      for (const entry of this.#entries) if (entry.state === 'sent') entry.state = 'waiting'
+      this.resend()
     }
     this.#send()
     this.#wake()

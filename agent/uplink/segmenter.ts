@@ -1,5 +1,13 @@
 import { create } from '@bufbuild/protobuf'
-import { encodeSegment, type PoseInit, Scaler, type Segment, SegmentSchema, VideoCodec } from '@kestrel/link'
+import {
+  codecFor,
+  encodeSegment,
+  type PoseInit,
+  Scaler,
+  type Segment,
+  SegmentSchema,
+  VideoCodec,
+} from '@kestrel/link'
 import type { RgbImage } from '@kestrel/models'
 import type { Frame } from '../camera/camera.js'
 import type { SegmentCodec, SegmentEncode } from './encoding.js'
@@ -112,7 +120,8 @@ export class Segmenter {
    * @returns undefined when no frame was sampled
    */
   async flush(endMs: number, modelVersion = 0): Promise<Segment | undefined> {
-    const { codec, uplinkKbps, periodS, width, height, encode, poseAt } = this.#options
+    const { uplinkKbps, periodS, width, height, encode, poseAt } = this.#options
+    const codec = codecFor(this.#options.codec, width)
     const beginMs = this.#beginMs ?? endMs
     const held = this.#held
     this.#held = []

@@ -28,7 +28,7 @@ interface Page {
  */
 export function mountPages(app: Hono, options: { home: 'live' | 'review'; folder?: string }): void {
   const { home, folder = FOLDER } = options
-  const files = readPages(folder)
+  const files = readPages(folder, home === 'review')
   const serve = (context: Context, name: string) => {
     const page = files.get(name)
     if (page === undefined) {
@@ -50,7 +50,8 @@ export function mountPages(app: Hono, options: { home: 'live' | 'review'; folder
   app.get('/assets/:name', context => serve(context, context.req.param('name')))
 }
 
-function readPages(folder: string): Map<string, Page> {
+/** @param alone the review is all there is, and its page does not lead elsewhere */
+function readPages(folder: string, alone: boolean): Map<string, Page> {
   let names: string[]
   try {
     names = readdirSync(folder)
@@ -61,7 +62,12 @@ function readPages(folder: string): Map<string, Page> {
     names
       .filter(name => types[extname(name)] !== undefined)
       .map(name => {
-        const bytes = new Uint8Array(readFileSync(join(folder, name)))
+        let bytes = new Uint8Array(readFileSync(join(folder, name)))
+        if (alone && name === 'review.html') {
+          bytes = new TextEncoder().encode(
+            new TextDecoder().decode(bytes).replace('<body>', '<body data-alone>'),
+          )
+        }
         const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
         return [name, { type: types[extname(name)], etag, bytes, zipped: new Uint8Array(gzipSync(bytes)) }]
       }),

@@ -39,6 +39,11 @@ export class Scheduler {
     return drone
   }
 
+  /** It is taught elsewhere from now on: what waits of it is dropped. */
+  close(name: string): void {
+    this.#drones.delete(name)
+  }
+
   /**
    * The next job. The drones take turns: one is asked again only when every other has been. Where none has anything that is due,
    * the time goes to a phase ahead of its turn, of the drone that it brings most.
@@ -85,7 +90,8 @@ export class Scheduler {
 
   /** Takes that a job came to nothing. */
   fail(job: Job): void {
-    if (job.kind === 'phase') this.#drones.get(job.drone)!.newFrames = 0
+    const drone = this.#drones.get(job.drone)
+    if (job.kind === 'phase' && drone !== undefined) drone.newFrames = 0
   }
 
   /** Shares the time among those who need it now. */

@@ -2,9 +2,10 @@ import { networkInterfaces } from 'node:os'
 import { type Credentials, GROUND_NAME } from '@kestrel/link'
 import { UserError } from '@kestrel/runtime'
 import type { GroundConfig } from '../service/config.js'
+import { readCa } from './broker-auth.js'
 import type { Identity } from './identity.js'
 import type { DroneRegistry } from './registry.js'
-import { readBrokerCa, requiresPairing } from './security.js'
+import { requiresPairing } from './security.js'
 
 /**
  * Makes the credentials of a drone; those that it had are void then.
@@ -33,7 +34,7 @@ export function pairDrone(
     groundKey: identity.publicKey,
   }
   if (broker !== undefined) {
-    const ca = readBrokerCa(config)
+    const ca = readCa(config.brokerAuth)
     return { ...common, broker, ...(ca !== undefined && { ca }) }
   }
   if (!requiresPairing(config)) return { ...common, broker: `mqtt://127.0.0.1:${listen.port}` }

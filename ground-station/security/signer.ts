@@ -20,8 +20,10 @@ export class Signer {
   /** What is set aside ends here. */
   #end = 0n
 
-  constructor(identity: Identity, options: { clock: Clock }) {
-    this.#file = join(identity.folder, 'counter')
+  /** @param options.trainer which one of those that share the identity; each has a counter of its own, which leases bring in line */
+  constructor(identity: Identity, options: { clock: Clock; trainer?: string }) {
+    const { trainer } = options
+    this.#file = join(identity.folder, trainer === undefined ? 'counter' : `counter.${trainer}`)
     this.#key = identity.signingKey
     this.#clock = options.clock
   }
@@ -40,6 +42,16 @@ export class Signer {
     this.#setAside()
   }
 
+  /** Number of the next signature. */
+  get next(): bigint {
+    return this.#next
+  }
+
+  /** Goes on from this number at least. */
+  raise(to: bigint): void {
+    if (to > this.#next) this.#next = to
+  }
+
   /** @param bytes an encoded envelope @returns it with a signature for this topic */
   sign(topic: string, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     return this.signAll(topic, [bytes])[0]
@@ -53,7 +65,7 @@ export class Signer {
   }
 
   #setAside(): void {
-    this.#end += BLOCK
+    this.#end = this.#next + BLOCK
     writeSecretFile(this.#file, String(this.#end))
   }
 }

@@ -1,7 +1,9 @@
 import { dirname, join, resolve } from 'node:path'
 import { loadConfig } from '@kestrel/runtime'
 import { z } from 'zod'
+import { clusterSchema } from '../cluster/config.js'
 import { fleetOptionsSchema } from '../fleet/options.js'
+import { type BrokerAuthConfig, brokerAuthSchema } from '../security/broker-auth.js'
 import { sessionOptionsSchema } from '../session/options.js'
 
 const threads = z.number().int().min(0).max(256)
@@ -29,18 +31,15 @@ export const groundConfigSchema = z.strictObject({
     .regex(/^(mqtts?|tcp|wss?):\/\/./, 'expected a URL such as mqtt://192.168.1.10:1883')
     .optional()
     .describe('URL of an MQTT broker to use instead of the embedded one'),
-  brokerAuth: z
-    .strictObject({
-      user: z.string().min(1).describe('user name there'),
-      passwordFile: z.string().min(1).describe('file with the password, mode 0600'),
-      caFile: z
-        .string()
-        .min(1)
-        .optional()
-        .describe("PEM of the authority behind its certificate; the system's without"),
-    })
+  brokerAuth: brokerAuthSchema.optional().describe('how the ground station logs in at that broker'),
+  cluster: clusterSchema
     .optional()
-    .describe('how the ground station logs in at that broker'),
+    .describe('several ground stations that share the drones of one broker (docs/cluster.md)'),
+  identity: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder of its keys, the same for all of a cluster; the folder `identity` in stateDir without'),
   student: z.string().min(1).describe('the student, FILE.onnx; the same file as on the drone'),
   teacher: z
     .string()
@@ -164,15 +163,15 @@ export function logDir({ logs, stateDir }: Pick<GroundConfig, 'logs' | 'stateDir
 export function loadGroundConfig(file: string): GroundConfig {
   const config = loadConfig(file, groundConfigSchema)
   const from = (path: string) => resolve(dirname(file), path)
+  const authFrom = (auth: BrokerAuthConfig | undefined) =>
+    auth && { ...auth, passwordFile: from(auth.passwordFile), caFile: auth.caFile && from(auth.caFile) }
   return {
     ...config,
     student: from(config.student),
     stateDir: from(config.stateDir),
-    brokerAuth: config.brokerAuth && {
-      ...config.brokerAuth,
-      passwordFile: from(config.brokerAuth.passwordFile),
-      caFile: config.brokerAuth.caFile && from(config.brokerAuth.caFile),
-    },
+    identity: config.identity && from(config.identity),
+    brokerAuth: authFrom(config.brokerAuth),
+    cluster: config.cluster && { ...config.cluster, auth: authFrom(config.cluster.auth) },
     logs: { ...config.logs, dir: from(logDir(config)) },
     teacher: config.teacher.startsWith('labels:sim:')
       ? config.teacher

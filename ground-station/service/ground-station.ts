@@ -11,6 +11,7 @@ import {
   type PayloadInit,
   parseTopic,
   type Status,
+  SubscriptionEnded,
   topic,
   type UpdateResult,
   type What,
@@ -22,9 +23,11 @@ import { Scheduler } from '../fleet/scheduler.js'
 import type { OutgoingUpdate } from '../session/chain.js'
 import { updateParts } from '../session/parts.js'
 import { Commander, type Order } from './commander.js'
-import type { Job, JobResult, Learner, StudentIdentity } from './learner.js'
+import type { Job, JobResult, Learner } from './learner.js'
+import { mismatch } from './mismatch.js'
 import type { GroundEvent, GroundObserver } from './observer.js'
 import { observers } from './observers.js'
+import { type Ownership, SharedDrones } from './ownership.js'
 import { phaseLine } from './phase-line.js'
 
 /** Signs what goes to a topic; messages that belong together with one number. */
@@ -35,6 +38,9 @@ export interface MessageSigner {
 /** What is listened to. Not the whole tree: the ground's own updates would come back. */
 const heard: What[] = ['status', 'telemetry', 'segment', 'update-result', 'resync', 'command-result']
 
+/** Where several ground stations share the drones, this is heard from those that one teaches itself; the status of all. */
+const heardFromOwn = heard.filter(what => what !== 'status')
+
 /**
  * The ground side of the link: hands what the drones send to the learner, one job at a time as the scheduler says, and
  * sends them updates and control. Everything heavy is the learner's.
@@ -43,6 +49,7 @@ export class GroundStation {
   readonly #connection: Connection
   readonly #learner: Learner
   readonly #signer: MessageSigner | undefined
+  readonly #shared: SharedDrones | undefined
   readonly #clock: Clock
   readonly #log: Log
   readonly #uplinkKbps: number
@@ -61,6 +68,8 @@ export class GroundStation {
     learner: Learner
     /** Drones that were paired take nothing unsigned. */
     signer?: MessageSigner
+    /** Which drones this one teaches, where several ground stations share them; whoever knows calls `own`. */
+    ownership?: Ownership
     clock: Clock
     uplinkKbps: number
     /** How drones share the learner; gain-aware by default. */
@@ -74,6 +83,7 @@ export class GroundStation {
     this.#connection = options.connection
     this.#learner = options.learner
     this.#signer = options.signer
+    this.#shared = options.ownership && new SharedDrones(options.ownership)
     this.#clock = options.clock
     this.#uplinkKbps = options.uplinkKbps
     this.#scheduler = new Scheduler(options.fleet ?? fleetOptionsSchema.parse({}))
@@ -93,14 +103,27 @@ export class GroundStation {
 
   /** Begins to listen. Does not wait for the broker: that may be away. */
   start(): void {
-    for (const what of heard) {
-      this.#connection
-        .subscribe(everyDrone(what), (name, payload) => this.#take(name, payload))
-        .catch(error => {
-          if (!this.#stopping.signal.aborted) this.#log.error(`Subscribing to ${what}: ${messageOf(error)}`)
-        })
-    }
+    for (const what of this.#shared === undefined ? heard : heard.slice(0, 1)) this.#listen(everyDrone(what))
     this.#running = this.#work()
+  }
+
+  /** A drone is to be taught here from now on, or by another: then this returns when what was learned is saved. */
+  async own(name: string, owned: boolean): Promise<void> {
+    const status = this.#shared?.status(name)
+    if (owned) {
+      this.#log.info(`${name} is taught here`)
+      for (const what of heardFromOwn) this.#listen(topic(name, what))
+      if (status !== undefined) this.#admit(name, 'status', status.envelope, status.bytes)
+      return
+    }
+    this.#log.info(`${name} is taught by another`)
+    for (const what of heardFromOwn) this.#connection.unsubscribe(topic(name, what))
+    this.#scheduler.close(name)
+    const event = { type: 'offline', text: 'Taught by another ground station', severity: 'info' } as const
+    this.#tell.event(name, { timeMs: this.#clock.nowMs(), ...event })
+    const said = status?.envelope.payload
+    if (said?.case === 'status') this.#tell.status(name, { ...said.value, online: false }, undefined)
+    if (!this.#stopping.signal.aborted) await this.#learner.run({ kind: 'forget', drone: name })
   }
 
   /** Stops after the job that runs (a phase ends early) and has the learner save everything. */
@@ -137,6 +160,16 @@ export class GroundStation {
     return this.#commander.send(name, order)
   }
 
+  #listen(filter: string): void {
+    this.#connection
+      .subscribe(filter, (name, payload) => this.#take(name, payload))
+      .catch(error => {
+        const { signal } = this.#stopping
+        const isMeant = signal.aborted || error instanceof SubscriptionEnded
+        if (!isMeant) this.#log.error(`Subscribing to ${filter}: ${messageOf(error)}`)
+      })
+  }
+
   #take(name: string, bytes: Uint8Array): void {
     const address = parseTopic(name)
     if (address === undefined || this.#stopping.signal.aborted) return
@@ -155,13 +188,18 @@ export class GroundStation {
       this.#incidents.add('wrong-topic', `A ${envelope.payload.case} message came to ${name}: left aside`)
       return
     }
+    if (this.#shared?.hear(address.drone, envelope, bytes) === false) return
     if (this.#repeats.isRepeat(envelope.id)) {
       this.#answerRepeat(address.drone, envelope)
       return
     }
-    const drone = this.#drone(address.drone)
+    this.#admit(address.drone, address.what, envelope, bytes)
+  }
+
+  #admit(name: string, what: What, envelope: FullEnvelope, bytes: Uint8Array): void {
+    const drone = this.#drone(name)
     if (drone === undefined) return
-    this.#crossed(drone, 'up', address.what, bytes)
+    this.#crossed(drone, 'up', what, bytes)
     this.#handle(drone, envelope, bytes)
     this.#wake.abort()
   }
@@ -318,12 +356,15 @@ export class GroundStation {
 
   async #run(job: Job): Promise<void> {
     const drone = this.#scheduler.find(job.drone)!
+    const term = this.#shared?.term(job.drone)
+    // The lease has lapsed; what of it cannot be done now is sent again.
+    if (this.#shared !== undefined && term === undefined) return this.#scheduler.fail(job)
     const startMs = this.#clock.nowMs()
     let result: JobResult
     try {
-      result = await this.#learner.run(job)
+      result = await this.#learner.run({ ...job, term })
     } catch (error) {
-      if (this.#stopping.signal.aborted) return
+      if (this.#stopping.signal.aborted || this.#scheduler.find(job.drone) !== drone) return
       this.#logFailure(drone, job, error)
       this.#scheduler.fail(job)
       if (job.kind === 'segment') {
@@ -332,6 +373,8 @@ export class GroundStation {
       }
       return
     }
+    // Meanwhile another has taken over.
+    if (this.#scheduler.find(job.drone) !== drone) return
     this.#scheduler.finish(job, result, { startMs, endMs: this.#clock.nowMs() })
     if (job.kind === 'segment') this.#finish(drone, job.id)
     if (result.phase !== undefined) this.#tellPhase(drone, result.phase, result.update)
@@ -407,12 +450,15 @@ export class GroundStation {
 
   #sendControl(drone: Drone): void {
     const { lesson, rejectDigest } = drone
-    if (!drone.online || lesson.ownPeriodS === 0) return
+    const term = this.#shared?.term(drone.name) ?? 0
+    if (!drone.online || lesson.ownPeriodS === 0 || (this.#shared !== undefined && term === 0)) return
     drone.stretched = this.#sayWhetherStretched(drone)
     const { toldFps: samplingFps, periodS: updatePeriodS } = lesson
-    const value = { samplingFps, updatePeriodS, uplinkKbps: this.#uplinkKbps, paused: false, rejectDigest }
+    const same = { samplingFps, updatePeriodS, uplinkKbps: this.#uplinkKbps, paused: false, rejectDigest }
+    const value = { ...same, term: BigInt(term) }
     const control = JSON.stringify({
-      ...value,
+      ...same,
+      term,
       rejectDigest: Buffer.from(rejectDigest ?? []).toString('hex'),
     })
     if (drone.control === control) return
@@ -421,33 +467,19 @@ export class GroundStation {
   }
 
   #publish(drone: string, what: What, payloads: PayloadInit[]): void {
+    const shared = this.#shared
+    const term = shared?.term(drone)
+    if (shared !== undefined && term === undefined) return
+    const isValid = shared && (() => shared.term(drone) === term)
     const name = topic(drone, what)
     const { qos, retain } = delivery[what]
     const messages = payloads.map(payload => encodeEnvelope(payload, { clock: this.#clock }))
     for (const message of this.#signer?.signAll(name, messages) ?? messages) {
       this.#crossed({ name: drone }, 'down', what, message)
-      this.#connection.publish(name, message, { qos, retain }).catch(error => {
+      this.#connection.publish(name, message, { qos, retain, isValid }).catch(error => {
         if (!this.#stopping.signal.aborted)
           this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
       })
     }
   }
-}
-
-/** Why a drone cannot be taught here: it must fly the same student. */
-function mismatch(status: Status, student: StudentIdentity): string | undefined {
-  const same = Buffer.compare(status.layoutDigest, student.layoutDigest) === 0
-  if (!same) {
-    return (
-      `it flies ${status.student} (${status.parameterCount} parameters), whose layers are not those of ${student.source}; ` +
-      'give both sides the same student file'
-    )
-  }
-  if (status.classes.join('\n') !== student.classes.join('\n')) {
-    return (
-      `its student knows the classes ${status.classes.join(', ')}, but ${student.source} has ${student.classes.join(', ')}; ` +
-      'give both sides the same student file'
-    )
-  }
-  return undefined
 }

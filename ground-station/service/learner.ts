@@ -6,13 +6,20 @@ import type { LiveView } from './live-view.js'
 /** What the learner is asked to do for a drone; one job at a time. */
 export type Job =
   /** A drone that was accepted says what it flies (status, resync). The first one opens its session. */
-  | { kind: 'report'; drone: string; report: ModelReport }
-  | { kind: 'answer'; drone: string; answer: UpdateAnswer }
-  /** `message`: the whole envelope as it crossed the link; `id`: its own. */
-  | SegmentJob
-  | { kind: 'phase'; drone: string }
-  /** Somebody wants the drone to fly the version before again. */
-  | { kind: 'reject'; drone: string }
+  (
+    | { kind: 'report'; drone: string; report: ModelReport }
+    | { kind: 'answer'; drone: string; answer: UpdateAnswer }
+    /** `message`: the whole envelope as it crossed the link; `id`: its own. */
+    | SegmentJob
+    | { kind: 'phase'; drone: string }
+    /** Somebody wants the drone to fly the version before again. */
+    | { kind: 'reject'; drone: string }
+    /** Another process teaches it: saves its session and drops it. */
+    | { kind: 'forget'; drone: string }
+  ) & {
+    /** Of the lease in a cluster: a session of an earlier term is no longer true, and is loaded anew. */
+    term?: number
+  }
 
 /** What the teacher made of a frame. */
 export interface TaughtFrame {

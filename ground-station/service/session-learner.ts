@@ -1,13 +1,12 @@
-import { join } from 'node:path'
 import { logSize } from '@kestrel/flight-log'
 import { decodeEnvelope } from '@kestrel/link'
 import { readStudentFile, resizeLabels, type Student } from '@kestrel/models'
 import { type Log, messageOf, RealClock, UserError } from '@kestrel/runtime'
+import { NatsStore } from '../cluster/nats-store.js'
 import { GroundSession } from '../session/ground-session.js'
 import type { SeenFrame } from '../session/intake.js'
-import type { LabelledFrame } from '../session/replay-buffer.js'
-import { SavedFrames } from '../session/saved-frames.js'
-import { loadState, type SessionState, saveState } from '../session/state.js'
+import { SavedSession } from '../session/saved-session.js'
+import { FileStore, type Store } from '../session/store.js'
 import { openTeacher } from '../teacher/open.js'
 import type { Teacher } from '../teacher/teacher.js'
 import { createEngine } from '../training/create-engine.js'
@@ -15,6 +14,13 @@ import type { TrainingEngine } from '../training/engine.js'
 import type { GroundConfig } from './config.js'
 import type { Job, JobResult, Learner, TaughtFrame } from './learner.js'
 import { type LiveView, LiveViewer } from './live-view.js'
+
+/** A session in memory, and what the store has of it. */
+interface OpenSession {
+  session: GroundSession
+  saved: SavedSession
+  term: number | undefined
+}
 
 /** The learner itself. It computes on the thread that calls it: see learner-thread.ts. */
 export class SessionLearner implements Learner {
@@ -25,8 +31,8 @@ export class SessionLearner implements Learner {
   readonly #log: Log
   readonly #clock = new RealClock()
   readonly #shouldStop: () => boolean
-  readonly #sessions = new Map<string, GroundSession>()
-  readonly #savedFrames = new Map<string, SavedFrames>()
+  readonly #store: Store
+  readonly #sessions = new Map<string, OpenSession>()
   readonly #viewers = new Map<string, LiveViewer>()
 
   private constructor(options: {
@@ -34,10 +40,12 @@ export class SessionLearner implements Learner {
     student: Student
     teacher: Teacher
     engine: TrainingEngine
+    store: Store
     log: Log
     shouldStop: () => boolean
   }) {
     this.#config = options.config
+    this.#store = options.store
     this.student = options.student
     this.#teacher = options.teacher
     this.#engine = options.engine
@@ -61,11 +69,14 @@ export class SessionLearner implements Learner {
     const { threads } = config.training
     const teacher = await openTeacher(config.teacher, { studentClasses: student.classes, threads, log })
     const engine = await createEngine(student, { ...config.training, log })
-    return new SessionLearner({ config, student, teacher, engine, log, shouldStop })
+    const store = config.cluster ? new NatsStore(config.cluster) : new FileStore(config.stateDir)
+    return new SessionLearner({ config, student, teacher, engine, store, log, shouldStop })
   }
 
   async run(job: Job): Promise<JobResult> {
-    const session = this.#session(job.drone)
+    if (job.kind === 'forget') return this.#forget(job.drone)
+    const open = await this.#open(job)
+    const { session, saved } = open
     switch (job.kind) {
       case 'report':
         return this.#result(session, { update: session.reconcile(job.report) })
@@ -74,28 +85,31 @@ export class SessionLearner implements Learner {
       case 'reject': {
         if (!session.reject())
           throw new UserError('it flies the student as shipped: there is nothing to go back to')
-        this.#save(job.drone, session)
+        await this.#save(job.drone, open)
         return this.#result(session, {})
       }
       case 'segment': {
         const { payload } = decodeEnvelope(job.message)
         if (payload.case !== 'segment') throw new Error(`A ${payload.case} message came as a segment`)
         const { frames, seen } = await session.addSegment(payload.value)
-        this.#saveFrames(job.drone, seen)
+        await this.#saveFrames(job.drone, saved, seen)
         const view = await this.#look(job.drone, session, seen)
         return this.#result(session, { frames, view, taught: this.#taught(seen) })
       }
       case 'phase': {
         const { update, ...phase } = await session.runPhase({ shouldStop: this.#shouldStop })
-        this.#save(job.drone, session)
-        return this.#result(session, { update, phase })
+        const isSaved = await this.#save(job.drone, open)
+        // In a cluster another may have to go on from there: what it would not know must not fly.
+        const isKnown = isSaved || open.term === undefined
+        return this.#result(session, { update: isKnown ? update : undefined, phase })
       }
     }
   }
 
   async close(): Promise<void> {
-    for (const [drone, session] of this.#sessions) this.#save(drone, session)
+    for (const [drone, open] of this.#sessions) await this.#save(drone, open)
     this.#sessions.clear()
+    await this.#store.close()
     for (const viewer of this.#viewers.values()) await viewer.release()
     this.#viewers.clear()
     await this.#teacher.release()
@@ -135,12 +149,24 @@ export class SessionLearner implements Learner {
     return { ...result, newFrames, samplingFps, updatePeriodS, rejectDigest }
   }
 
-  #session(drone: string): GroundSession {
+  async #forget(drone: string): Promise<JobResult> {
     const open = this.#sessions.get(drone)
-    if (open !== undefined) return open
+    if (open !== undefined) await this.#save(drone, open)
+    this.#sessions.delete(drone)
+    await this.#viewers.get(drone)?.release()
+    this.#viewers.delete(drone)
+    return { newFrames: 0, samplingFps: 0, updatePeriodS: 0 }
+  }
+
+  /** @throws Error where the store does not answer: what it has is not known then */
+  async #open({ drone, term }: Job): Promise<OpenSession> {
+    const known = this.#sessions.get(drone)
+    if (known !== undefined && known.term === term) return known
     const log = this.#log.child(drone)
-    const state = this.#load(drone, log)
-    const frames = state && this.#loadFrames(drone, log)
+    const saved = new SavedSession(this.#store, { drone, term, log })
+    const state = await saved.load()
+    const { width, height } = this.student.input
+    const frames = state && (await saved.loadFrames(3 * width * height))
     const { ams, training } = this.#config
     const session = new GroundSession({
       student: this.student,
@@ -157,64 +183,29 @@ export class SessionLearner implements Learner {
       log.info(
         `Training resumes after phase ${state.phase}, version ${session.flown.version}, with ${frames?.length} labelled frames`,
       )
-    this.#sessions.set(drone, session)
-    return session
+    const open = { session, saved, term }
+    this.#sessions.set(drone, open)
+    return open
   }
 
-  #load(drone: string, log: Log): SessionState | undefined {
+  /** @returns whether it is kept */
+  async #save(drone: string, { session, saved }: OpenSession): Promise<boolean> {
     try {
-      return loadState(this.#file(drone))
-    } catch (error) {
-      log.error(
-        `${messageOf(error)}. Training starts again from the student as shipped, and the drone is brought to it`,
-      )
-      return undefined
-    }
-  }
-
-  #save(drone: string, session: GroundSession): void {
-    try {
-      saveState(this.#file(drone), session.state())
+      await saved.save(session.state())
+      return true
     } catch (error) {
       this.#log.error(`The training state of ${drone} cannot be saved: ${messageOf(error)}`)
+      return false
     }
   }
 
-  /** Those of an earlier process that the session goes on with. */
-  #loadFrames(drone: string, log: Log): LabelledFrame[] {
-    const { width, height } = this.student.input
+  async #saveFrames(drone: string, saved: SavedSession, seen: readonly SeenFrame[]): Promise<void> {
     try {
-      return this.#framesOf(drone).load({
-        imageBytes: 3 * width * height,
-        onDamaged: why => log.warn(`Labelled frames of before are left out: ${why}`),
-      })
-    } catch (error) {
-      log.warn(`The labelled frames of before cannot be read: ${messageOf(error)}`)
-      return []
-    }
-  }
-
-  #saveFrames(drone: string, seen: readonly SeenFrame[]): void {
-    try {
-      const frames = seen.map(({ captureMs, planar, labels }) => ({
-        timeMs: captureMs,
-        image: planar,
-        labels,
-      }))
-      this.#framesOf(drone).add(frames)
+      await saved.addFrames(
+        seen.map(({ captureMs, planar, labels }) => ({ timeMs: captureMs, image: planar, labels })),
+      )
     } catch (error) {
       this.#log.error(`The labelled frames of ${drone} cannot be saved: ${messageOf(error)}`)
     }
-  }
-
-  #framesOf(drone: string): SavedFrames {
-    const known =
-      this.#savedFrames.get(drone) ?? new SavedFrames(join(this.#config.stateDir, `${drone}.frames`))
-    this.#savedFrames.set(drone, known)
-    return known
-  }
-
-  #file(drone: string): string {
-    return join(this.#config.stateDir, `${drone}.session`)
   }
 }

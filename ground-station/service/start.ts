@@ -1,11 +1,13 @@
 import { connectMqtt } from '@kestrel/link'
-import { Incidents, type Log, observeLog, RealClock } from '@kestrel/runtime'
+import { Incidents, type Log, observeLog, RealClock, UserError } from '@kestrel/runtime'
 import type { Hono } from 'hono'
 import { type Broker, startBroker } from '../broker/broker.js'
+import { joinCluster } from '../cluster/join.js'
 import { openAccess } from '../dashboard/access.js'
 import { Dashboard } from '../dashboard/dashboard.js'
 import { FlightLibrary, mountReview } from '../review/index.js'
-import { openSecurity, readBrokerAuth } from '../security/security.js'
+import { readAuth } from '../security/broker-auth.js'
+import { openSecurity } from '../security/security.js'
 import { type GroundConfig, logDir } from './config.js'
 import { FlightRecorder } from './flight-recorder.js'
 import { GroundStation } from './ground-station.js'
@@ -36,6 +38,11 @@ export async function startGround(options: {
   onLost: (error: Error) => void
 }): Promise<RunningGround> {
   const { config, onLost } = options
+  if (config.cluster !== undefined && config.broker === undefined) {
+    throw new UserError(
+      '"cluster" needs "broker", the MQTT broker that all of the cluster share, such as the MQTT port of the NATS server',
+    )
+  }
   const clock = new RealClock()
   const looking: GroundObserver[] = []
   const log = observeLog(
@@ -47,11 +54,12 @@ export async function startGround(options: {
   )
   const { identity, registry, signer, certificate } = await openSecurity(config, clock)
   const incidents = new Incidents({ log, clock })
-  const auth = readBrokerAuth(config)
+  const auth = readAuth(config.brokerAuth)
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
   let dashboard: Dashboard | undefined
   let recorder: FlightRecorder | undefined
+  let flights: FlightLibrary | undefined
   try {
     if (config.broker === undefined) {
       const { host, port } = config.listen
@@ -66,13 +74,25 @@ export async function startGround(options: {
       })
     }
     const brokerUrl = config.broker ?? broker!.url
-    const way = broker?.ground ?? { url: brokerUrl, clientId: 'kestrel/ground', auth }
-    const connection = connectMqtt({ ...way, log: log.child('link') })
+    const { cluster } = config
+    const own = cluster === undefined ? 'kestrel/ground' : `kestrel/ground/${cluster.name}`
+    const way = broker?.ground ?? { url: brokerUrl, clientId: own, auth }
+    const connection = connectMqtt({ ...way, clean: cluster !== undefined, log: log.child('link') })
+    const membership =
+      cluster &&
+      joinCluster({
+        config: cluster,
+        numbers: signer,
+        onChange: (drone, held) => station.own(drone, held),
+        clock,
+        log,
+      })
     const { uplinkKbps, fleet } = config
     const station = new GroundStation({
       connection,
       learner,
       signer,
+      ownership: membership?.leases,
       clock,
       uplinkKbps,
       fleet,
@@ -82,8 +102,9 @@ export async function startGround(options: {
     })
     if (config.dashboard.enabled) {
       const access = await openAccess(config, { identity, incidents })
-      const flights = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
-      const routes = [(app: Hono) => mountReview(app, flights)]
+      const library = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
+      flights = library
+      const routes = [(app: Hono) => mountReview(app, library)]
       dashboard = new Dashboard({ config, student: learner.student, station, routes, clock, access, log })
       looking.push(dashboard.observer)
       await dashboard.start()
@@ -94,6 +115,7 @@ export async function startGround(options: {
       recorder.start()
     }
     station.start()
+    membership?.start()
     const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
     log.info(
       `Teaching ${learner.student.source} (${learner.student.classes.join(', ')}); drones connect to ${where}`,
@@ -102,7 +124,9 @@ export async function startGround(options: {
     let stopped: Promise<void> | undefined
     const stop = async () => {
       await dashboard?.stop()
+      await flights?.close()
       await station.stop()
+      await membership?.stop()
       await recorder?.stop()
       await connection.close()
       await broker?.close()
@@ -118,6 +142,7 @@ export async function startGround(options: {
   } catch (error) {
     await learner.close()
     await dashboard?.stop()
+    await flights?.close()
     await recorder?.stop()
     await broker?.close()
     throw error

@@ -1,10 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { messageOf } from '@kestrel/runtime'
 import { z } from 'zod'
 import type { LabelledFrame } from './replay-buffer.js'
-import { seal, unseal, writeAtomically } from './sealed-file.js'
+import { seal, unseal } from './sealed-file.js'
+import type { Store } from './store.js'
 
 const MAGIC = 'KFRAMES1'
 
@@ -29,15 +28,18 @@ interface SavedFile {
 }
 
 /**
- * The newest labelled frames of one drone on disk, so that a ground station that was killed need not wait for the replay buffer to fill
- * again: one file for each segment, written once, the oldest forgotten beyond a bound. What is damaged is left out.
+ * The newest labelled frames of one drone in a store, so that a ground station that was killed need not wait for the replay buffer to fill
+ * again: one piece for each segment, written once, the oldest forgotten beyond a bound. What is damaged is left out.
  */
 export class SavedFrames {
+  readonly #store: Store
   readonly #folder: string
   #files: SavedFile[] | undefined
   #next = 0
 
-  constructor(folder: string) {
+  /** @param folder begins their names, such as `scout-1.frames` */
+  constructor(store: Store, folder: string) {
+    this.#store = store
     this.#folder = folder
   }
 
@@ -47,51 +49,54 @@ export class SavedFrames {
    * @param options.imageBytes of a frame as the student needs it; others belong to another student
    * @param options.onDamaged told what was left out
    */
-  load(options: { imageBytes: number; onDamaged: (why: string) => void }): LabelledFrame[] {
+  async load(options: { imageBytes: number; onDamaged: (why: string) => void }): Promise<LabelledFrame[]> {
     const all: LabelledFrame[] = []
     this.#files = []
-    for (const name of this.#names()) {
+    for (const name of await this.#names()) {
       this.#next = Number.parseInt(name, 10) + 1
+      const bytes = await this.#store.get(this.#path(name))
+      if (bytes === undefined) continue
       try {
-        const bytes = readFileSync(join(this.#folder, name))
         const frames = decodeFrames(bytes, name)
         if (frames[0].image.length !== options.imageBytes) throw new Error('it belongs to another student')
         all.push(...frames)
         this.#files.push({ name, frames: frames.length, bytes: bytes.length })
       } catch (error) {
         options.onDamaged(messageOf(error))
-        rmSync(join(this.#folder, name), { force: true })
+        await this.#store.remove(this.#path(name))
       }
     }
     return all.toSorted((a, b) => a.timeMs - b.timeMs)
   }
 
   /** Keeps the frames of a segment, and forgets the oldest where there are too many. */
-  add(frames: readonly LabelledFrame[]): void {
+  async add(frames: readonly LabelledFrame[]): Promise<void> {
     if (frames.length === 0) return
-    if (this.#files === undefined) this.clear()
+    if (this.#files === undefined) await this.clear()
     const name = `${String(this.#next++).padStart(10, '0')}.frames`
     const bytes = encodeFrames(frames.slice(-MAX_FRAMES))
     // A power cut may cost some of them: its file fails the checksum then.
-    writeAtomically(join(this.#folder, name), bytes, { durable: false })
+    await this.#store.put(this.#path(name), bytes, { durable: false })
     const files = [...(this.#files ?? []), { name, frames: frames.length, bytes: bytes.length }]
     const sum = (of: 'frames' | 'bytes') => files.reduce((total, file) => total + file[of], 0)
     while (files.length > 1 && (sum('frames') > MAX_FRAMES || sum('bytes') > MAX_BYTES))
-      rmSync(join(this.#folder, files.shift()!.name), { force: true })
+      await this.#store.remove(this.#path(files.shift()!.name))
     this.#files = files
   }
 
   /** Forgets everything: it belongs to a state that is not gone on from. */
-  clear(): void {
-    for (const name of this.#names()) rmSync(join(this.#folder, name), { force: true })
+  async clear(): Promise<void> {
+    for (const name of await this.#names()) await this.#store.remove(this.#path(name))
     this.#files = []
   }
 
-  #names(): string[] {
-    mkdirSync(this.#folder, { recursive: true })
-    return readdirSync(this.#folder)
-      .filter(name => /^\d{10}\.frames$/.test(name))
-      .sort()
+  async #names(): Promise<string[]> {
+    const all = await this.#store.list(`${this.#folder}/`)
+    return all.map(path => path.slice(this.#folder.length + 1)).filter(name => /^\d{10}\.frames$/.test(name))
+  }
+
+  #path(name: string): string {
+    return `${this.#folder}/${name}`
   }
 }
 

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { parameterDigest, readParameters, type Student } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
 import { z } from 'zod'
-import { seal, unseal, writeAtomically } from './sealed-file.js'
+import { seal, unseal } from './sealed-file.js'
 
 /**
  * What one drone's session must not forget when the ground station restarts. Of the replay buffer the newest
@@ -128,24 +127,4 @@ export function decodeState(bytes: Uint8Array, source: string): SessionState {
   const pending = take(lengths.pending)
   const previous = new Float32Array(take(4 * lengths.previous).buffer)
   return { ...rest, flown, trained, m, v, step, pending, previous }
-}
-
-/** Writes a state so that a power cut leaves the old one or the new one, never half of either. */
-export function saveState(file: string, state: SessionState): void {
-  writeAtomically(file, encodeState(state))
-}
-
-/**
- * @returns undefined where there is no such file
- * @throws UserError where there is one that cannot be used
- */
-export function loadState(file: string): SessionState | undefined {
-  let bytes: Uint8Array
-  try {
-    bytes = readFileSync(file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new UserError(`${file} cannot be read: ${(error as Error).message}`, { cause: error })
-  }
-  return decodeState(bytes, file)
 }

@@ -52,7 +52,7 @@ const software: Record<SegmentCodec, EncoderProfile> = {
     options: {
       preset: 'medium',
       tune: 'psnr',
-      'x265-params': 'log-level=none:info=0:hash=1:pools=none:frame-threads=1',
+      'x265-params': 'log-level=none:info=0:hash=1:pools=none:frame-threads=1:bframes=0',
     },
     quantiser: crf,
   },

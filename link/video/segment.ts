@@ -48,6 +48,13 @@ const MAX_ENCODINGS = 6
 const MAX_BYTES = 8 * 1024 * 1024
 const MAX_PIXELS = 134_217_728
 const MAX_SIDE = 8192
+/** libx265 spoils its own memory where a picture is one block of 64 wide: wrong streams at best (found by trial, with every option). */
+const NARROWEST_HEVC = 66
+
+/** The codec that takes pictures of this width: the one that is wanted, or H.264. */
+export function codecFor(wanted: SegmentCodec, width: number): SegmentCodec {
+  return wanted === 'hevc' && width < NARROWEST_HEVC ? 'h264' : wanted
+}
 
 /**
  * Encodes the frames that were sampled in one T_update as one clip (paper, section 3.2: two-pass H.264 at a
@@ -73,6 +80,11 @@ export async function encodeSegment(images: RgbImage[], options: EncodeOptions):
   if (other !== undefined) {
     throw new RangeError(
       `Frames of a segment need one size; found ${width}x${height} and ${other.width}x${other.height}`,
+    )
+  }
+  if (codecFor(codec, width) !== codec) {
+    throw new RangeError(
+      `Frames in HEVC need to be ${NARROWEST_HEVC} pixels wide or more; found ${width}x${height}`,
     )
   }
   const budget = (targetKbps * 1000 * durationS) / 8

@@ -27,6 +27,16 @@ t.test('a segment says which frames it holds and its video gives them back', asy
   segmenter.dispose()
 })
 
+t.test('narrow pictures, which HEVC cannot take, are sent in H.264', async t => {
+  const segmenter = new Segmenter({ ...settings, codec: 'hevc' })
+  for (let i = 1; i <= 3; i++) segmenter.add(frame(i))
+  const segment = await segmenter.flush(4000, 7)
+  t.equal(segment?.codec, VideoCodec.H264)
+  const images = await decodeSegment(segment!.video, { codec: 'h264', width: 64, height: 32, frames: 3 })
+  t.equal(images.length, 3)
+  segmenter.dispose()
+})
+
 t.test('frames that come while a segment is being encoded belong to the next one', async t => {
   let release = () => {}
   const gate = new Promise<void>(resolve => {

@@ -51,10 +51,13 @@ function setUp(t: Test) {
   const ground = broker.connect()
   for (const what of ['segment', 'telemetry', 'update-result'] as const) {
     void ground.subscribe(everyDrone(what), (_, bytes) => {
-      const { payload } = decodeEnvelope(bytes)
+      const { id, payload } = decodeEnvelope(bytes)
       if (payload.case === 'telemetry') telemetry.push(payload.value)
       if (payload.case === 'updateResult') results.push(payload.value)
       if (payload.case !== 'segment') return
+      // As a ground station does: without it, only so many segments are under way.
+      const receipt = { case: 'receipt', value: { segment: id } } as const
+      void ground.publish(topic('kes1', 'receipt'), encodeEnvelope(receipt, { clock }), { qos: 1 })
       for (const { captureUs, pose } of payload.value.frames)
         poses.push({ captureMs: Number(captureUs) / 1000, pose })
     })

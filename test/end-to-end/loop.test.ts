@@ -68,7 +68,7 @@ async function setUp(options: {
   }
 }
 
-async function flyThroughRestarts(t: Test, setup: Setup) {
+async function fly(t: Test, setup: Setup, { restarts }: { restarts: boolean }) {
   const timeoutS = 150
   // The agent first: it must fly without a ground station, and find it when it comes.
   let agent = setup.startAgent()
@@ -94,50 +94,57 @@ async function flyThroughRestarts(t: Test, setup: Setup) {
   await applied(3)
   t.same(observer.faults, [], 'the chain is sound')
 
-  await ground.stop('SIGKILL')
-  const before = observer.applied.length
-  ground = setup.startGround()
-  await applied(before + 2)
-  t.same(observer.faults, [], 'the chain is sound after the ground station was killed and came back')
-  t.equal(agent.child.exitCode, null, 'the agent flew on')
+  if (restarts) await restartBoth()
+  await land()
 
-  await agent.stop('SIGKILL')
-  const lastFlown = observer.applied.at(-1)?.version ?? -1
-  await waitFor('the last will', () => (observer.statuses.at(-1)?.online === false ? true : undefined), {
-    timeoutS,
-    context,
-  })
-  const statusesBefore = observer.statuses.length
-  const appliedBefore = observer.applied.length
-  agent = setup.startAgent()
-  const status = await waitFor(
-    'the status of the restarted agent',
-    () => observer.statuses.slice(statusesBefore).find(({ online }) => online),
-    { timeoutS, context },
-  )
-  t.ok(
-    status.version >= lastFlown,
-    `it flies what it learned: version ${status.version}, last seen ${lastFlown}`,
-  )
-  await applied(appliedBefore + 2)
-  t.same(observer.faults, [], 'the chain is sound after the agent was killed and came back')
-  t.ok(
-    observer.applied.every(({ version }, i, all) => i === 0 || version > all[i - 1].version),
-    'versions only grow',
-  )
+  async function restartBoth() {
+    await ground.stop('SIGKILL')
+    const before = observer.applied.length
+    ground = setup.startGround()
+    await applied(before + 2)
+    t.same(observer.faults, [], 'the chain is sound after the ground station was killed and came back')
+    t.equal(agent.child.exitCode, null, 'the agent flew on')
 
-  t.equal(
-    await agent.stop('SIGTERM'),
-    0,
-    `the agent stops cleanly on SIGTERM\n${agent.output().slice(-1500)}`,
-  )
-  t.equal(
-    await ground.stop('SIGINT'),
-    0,
-    `the ground station stops cleanly on SIGINT\n${ground.output().slice(-1500)}`,
-  )
-  for (const [name, { output }] of Object.entries({ agent, ground })) {
-    t.notMatch(output(), /\n\s+at .*\.(js|ts):\d+/, `no stack trace in the log of ${name}`)
+    await agent.stop('SIGKILL')
+    const lastFlown = observer.applied.at(-1)?.version ?? -1
+    await waitFor('the last will', () => (observer.statuses.at(-1)?.online === false ? true : undefined), {
+      timeoutS,
+      context,
+    })
+    const statusesBefore = observer.statuses.length
+    const appliedBefore = observer.applied.length
+    agent = setup.startAgent()
+    const status = await waitFor(
+      'the status of the restarted agent',
+      () => observer.statuses.slice(statusesBefore).find(({ online }) => online),
+      { timeoutS, context },
+    )
+    t.ok(
+      status.version >= lastFlown,
+      `it flies what it learned: version ${status.version}, last seen ${lastFlown}`,
+    )
+    await applied(appliedBefore + 2)
+    t.same(observer.faults, [], 'the chain is sound after the agent was killed and came back')
+    t.ok(
+      observer.applied.every(({ version }, i, all) => i === 0 || version > all[i - 1].version),
+      'versions only grow',
+    )
+  }
+
+  async function land() {
+    t.equal(
+      await agent.stop('SIGTERM'),
+      0,
+      `the agent stops cleanly on SIGTERM\n${agent.output().slice(-1500)}`,
+    )
+    t.equal(
+      await ground.stop('SIGINT'),
+      0,
+      `the ground station stops cleanly on SIGINT\n${ground.output().slice(-1500)}`,
+    )
+    for (const [name, { output }] of Object.entries({ agent, ground })) {
+      t.notMatch(output(), /\n\s+at .*\.(js|ts):\d+/, `no stack trace in the log of ${name}`)
+    }
   }
 }
 
@@ -152,7 +159,7 @@ t.test('three processes on a synthetic world: learning survives the loss of eith
     teacher: `labels:${scene.labels}`,
     size: { width: 64, height: 48 },
   })
-  await flyThroughRestarts(t, setup)
+  await fly(t, setup, { restarts: true })
 })
 
 const clip = sharedPath('data/aerial/karma.mp4')
@@ -166,5 +173,5 @@ t.test('three processes on a real flight with a real teacher', needs(clip, teach
     teacher: teacher as string,
     size: { width: 128, height: 72 },
   })
-  await flyThroughRestarts(t, setup)
+  await fly(t, setup, { restarts: false })
 })

@@ -142,6 +142,11 @@ export class NetworkEnd implements Connection {
     return this.#register(filter)
   }
 
+  unsubscribe(filter: string): void {
+    this.#filters.delete(filter)
+    this.#base.unsubscribe(filter)
+  }
+
   async publish(
     topic: string,
     payload: Uint8Array,

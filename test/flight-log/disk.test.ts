@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -143,6 +143,8 @@ t.test('a disk that stays full costs the oldest of what waits, within the bound'
   })
   log.start()
   await fly(log, clock, 0, 50)
+  const arrived = async () => (await versions(log.folder).catch((): number[] => [])).includes(49)
+  while (!(await arrived())) await clock.advanceTo(clock.nowMs() + 100)
   full = true
   await fly(log, clock, 50, 2000)
   await until(clock, () => log.trouble !== undefined)
@@ -234,4 +236,33 @@ t.test('a real file system of 300 kB that fills up', mounting, async t => {
     Array.from({ length: found.length }, (_, i) => i),
   )
   t.throws(() => writeFileSync(join(dir, 'more'), Buffer.alloc(200_000)), /ENOSPC/)
+})
+
+t.test('where there is no room, neither log grows; what waited is written once there is', async t => {
+  const clock: VirtualClock = new VirtualClock(1_700_000_000_000)
+  const log = new FlightLog({
+    dir: t.testdir(),
+    info: testInfo(clock),
+    tlog: true,
+    clock,
+    log: silentLog,
+  })
+  log.start()
+  const packet = new Uint8Array(20)
+  const go = async (packets: number) => {
+    for (let i = 0; i < packets; i++) log.packet(packet)
+    await fly(log, clock, 0, 50)
+  }
+  await go(10)
+  await until(clock, () => log.bytes > 10 * 28)
+  log.hold('the logs may take 1 MB')
+  // What is being written just then is written.
+  await go(0)
+  const { bytes } = log
+  await go(100)
+  t.equal(log.bytes, bytes)
+  log.hold(undefined)
+  await until(clock, () => log.bytes > bytes + 100 * 28)
+  await log.stop()
+  t.equal(statSync(join(log.folder, 'flight.tlog')).size, 110 * 28)
 })

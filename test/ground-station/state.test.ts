@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { decodeState, encodeState, loadState, type SessionState, saveState } from '@kestrel/ground-station'
-import { createRng, UserError } from '@kestrel/runtime'
+import { decodeState, encodeState, FileStore, SavedSession, type SessionState } from '@kestrel/ground-station'
+import { createRng, silentLog, UserError } from '@kestrel/runtime'
 import fc from 'fast-check'
 import t from 'tap'
 
@@ -33,15 +33,40 @@ function state(seed: number, size = 50): SessionState {
   }
 }
 
+/** As a process has it that starts. @param term of a lease */
+function open(dir: string, term?: number): SavedSession {
+  return new SavedSession(new FileStore(dir), { drone: 'scout-1', term, log: silentLog })
+}
+
 t.test('what is saved is what is loaded', async t => {
-  const dir = mkdtempSync(join(tmpdir(), 'kestrel-state-'))
-  const file = join(dir, 'deeper', 'scout-1.session')
-  t.equal(loadState(file), undefined, 'no file yet')
+  const dir = join(mkdtempSync(join(tmpdir(), 'kestrel-state-')), 'deeper')
+  t.equal(await open(dir).load(), undefined, 'no file yet')
   for (const seed of [1, 2, 3]) {
-    saveState(file, state(seed))
-    t.same(loadState(file), state(seed))
+    await open(dir).save(state(seed))
+    t.same(await open(dir).load(), state(seed))
   }
-  t.same(readdirSync(join(dir, 'deeper')), ['scout-1.session'], 'nothing is left over')
+  t.same(readdirSync(dir), ['scout-1.session'], 'nothing is left over')
+  t.equal(statSync(join(dir, 'scout-1.session')).mode & 0o077, 0, 'for the owner alone')
+})
+
+t.test('an owner goes on from the one before, and one that was replaced changes nothing', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'kestrel-state-'))
+  await open(dir).save(state(1))
+  const first = open(dir, 7)
+  t.same(await first.load(), state(1), 'of before there was a cluster')
+  await first.save(state(2))
+  const second = open(dir, 11)
+  t.same(await second.load(), state(2))
+  await first.save(state(3))
+  t.same(await open(dir, 12).load(), state(3), 'as long as the successor has saved nothing')
+  await second.save(state(4))
+  await first.save(state(5))
+  t.same(await open(dir, 13).load(), state(4), 'what the replaced one saves is not gone on from')
+  const third = open(dir, 13)
+  writeFileSync(join(dir, 'scout-1.session.0000000000000011'), 'damaged')
+  t.same(await third.load(), state(5), 'what is damaged is passed over')
+  await third.save(state(6))
+  t.same(readdirSync(dir).sort(), ['scout-1.session', 'scout-1.session.0000000000000013'])
 })
 
 t.test('a state of before there was going back', async t => {
@@ -66,12 +91,12 @@ t.test('a state of before there was going back', async t => {
 })
 
 t.test('a half-written successor does not matter', async t => {
-  const file = join(mkdtempSync(join(tmpdir(), 'kestrel-state-')), 'a.session')
-  saveState(file, state(1))
-  writeFileSync(`${file}.new`, encodeState(state(2)).subarray(0, 100))
-  t.same(loadState(file), state(1))
-  saveState(file, state(3))
-  t.same(loadState(file), state(3))
+  const dir = mkdtempSync(join(tmpdir(), 'kestrel-state-'))
+  await open(dir).save(state(1))
+  writeFileSync(join(dir, 'scout-1.session.new'), encodeState(state(2)).subarray(0, 100))
+  t.same(await open(dir).load(), state(1))
+  await open(dir).save(state(3))
+  t.same(await open(dir).load(), state(3))
 })
 
 t.test('damaged, cut and foreign files are one clear error each', async t => {
@@ -89,8 +114,8 @@ t.test('damaged, cut and foreign files are one clear error each', async t => {
       throw new Error('accepted')
     }),
   )
-  const file = join(mkdtempSync(join(tmpdir(), 'kestrel-state-')), 'a.session')
-  writeFileSync(file, readFileSync(import.meta.filename))
-  t.throws(() => loadState(file), { message: /no session state/ })
-  t.throws(() => loadState(mkdtempSync(join(tmpdir(), 'kestrel-state-'))), { message: /cannot be read/ })
+  t.throws(() => decodeState(readFileSync(import.meta.filename), 'it'), { message: /no session state/ })
+  const dir = mkdtempSync(join(tmpdir(), 'kestrel-state-'))
+  mkdirSync(join(dir, 'scout-1.session'))
+  t.equal(await open(dir).load(), undefined, 'what cannot be read either')
 })

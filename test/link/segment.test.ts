@@ -1,4 +1,11 @@
-import { decodeSegment, decodeStill, encodeSegment, MessageRefused, type SegmentCodec } from '@kestrel/link'
+import {
+  codecFor,
+  decodeSegment,
+  decodeStill,
+  encodeSegment,
+  MessageRefused,
+  type SegmentCodec,
+} from '@kestrel/link'
 import type { RgbImage } from '@kestrel/models'
 import fc from 'fast-check'
 import t from 'tap'
@@ -50,9 +57,11 @@ for (const codec of codecs) {
     t.ok(one.length < 25_000, `a single frame does not spend the budget (${one.length} bytes)`)
     const [image] = await decodeSegment(one, { codec, width: 192, height: 128, frames: 1 })
     t.ok(psnr(scene[3], image) > 33)
-    const small = [0, 1, 2].map(i => movingScene(i, 64, 66))
+    const width = codec === 'hevc' ? 66 : 34
+    t.equal(codecFor(codec, width), codec)
+    const small = [0, 1, 2].map(i => movingScene(i, width, 36))
     const bytes = await encodeSegment(small, { codec, targetKbps: 200, durationS: 1 })
-    t.equal((await decodeSegment(bytes, { codec, width: 64, height: 66, frames: 3 })).length, 3)
+    t.equal((await decodeSegment(bytes, { codec, width, height: 36, frames: 3 })).length, 3)
   })
 
   t.test(`${codec} keeps colours within a few levels`, async t => {
@@ -165,4 +174,12 @@ t.test('ten real frames at 200 kbit/s over 10 s', needs(camvid), async t => {
     const worst = Math.min(...decoded.map((image, i) => psnr(images[i], image)))
     t.ok(worst > 35, `${codec}: ${worst.toFixed(1)} dB at least`)
   }
+})
+
+t.test('no picture goes to an encoder that cannot take it', async t => {
+  const narrow = { codec: 'hevc', targetKbps: 200, durationS: 1 } as const
+  await t.rejects(encodeSegment([movingScene(0, 64, 128)], narrow), {
+    message: /66 pixels wide or more; found 64x128/,
+  })
+  t.same([codecFor('hevc', 64), codecFor('hevc', 66), codecFor('av1', 32)], ['h264', 'hevc', 'av1'])
 })

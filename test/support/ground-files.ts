@@ -43,6 +43,8 @@ export class FakeDrone {
   readonly #connection: Connection
   readonly #name: string
   #parts: Update[] = []
+  /** Of the newest signature. */
+  #counter = 0n
 
   constructor(url: string, name: string) {
     this.#name = name
@@ -54,8 +56,13 @@ export class FakeDrone {
     })
   }
 
+  /** Four frames of one a second; those of the world are flown over again and again. */
   async segment(first: number): Promise<void> {
-    await this.#send('segment', { case: 'segment', value: await worldSegment(first, 4) })
+    const value = await worldSegment(first % FRAMES, 4)
+    value.frames.forEach((frame, i) => {
+      frame.captureUs = BigInt((first + i) * 1_000_000)
+    })
+    await this.#send('segment', { case: 'segment', value })
   }
 
   sendStatus(): void {
@@ -75,8 +82,14 @@ export class FakeDrone {
   }
 
   #onUpdate(bytes: Uint8Array): void {
-    const { payload } = decodeEnvelope(bytes)
+    const { payload, signature } = decodeEnvelope(bytes)
     if (payload.case !== 'update') return
+    const counter = signature?.counter ?? 0n
+    if (counter < this.#counter) {
+      this.refused.push('replay')
+      return
+    }
+    this.#counter = counter
     this.#parts.push(payload.value)
     if (this.#parts.length < payload.value.parts) return
     const data = Buffer.concat(this.#parts.map(part => part.data))
@@ -87,6 +100,7 @@ export class FakeDrone {
       this.version = version
       this.parameters = parameters
       this.applied.push(version)
+      this.sendStatus()
     } catch (error) {
       reason = (error as { reason: string }).reason
       this.refused.push(reason)

@@ -82,5 +82,7 @@ export async function bestAndWorst(
   }
   const gain = ({ adapting, frozen }: ScoredMoment) => adapting - frozen
   const rising = [...moments].sort((a, b) => gain(a) - gain(b))
-  return { best: pick([...rising].reverse()), worst: pick(rising) }
+  // On a short flight there may be no second moment that deserves the name.
+  const middle = Math.ceil(rising.length / 2)
+  return { best: pick(rising.slice(middle).reverse()), worst: pick(rising.slice(0, middle)) }
 }

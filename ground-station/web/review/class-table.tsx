@@ -1,4 +1,4 @@
-import { percent, points } from '../shared/format.js'
+import { gainClass, percent, points } from '../shared/format.js'
 import type { Scores } from './data.js'
 
 /** IoU by class, of the student that learned and of the frozen one. */
@@ -54,9 +54,7 @@ function Row(props: {
       <td class="num">{share === undefined ? '' : percent(share, 0)}</td>
       <td class="num">{percent(adapting)}</td>
       <td class="num">{percent(frozen)}</td>
-      <td class={`num ${gain === undefined ? '' : gain > 0.0005 ? 'good' : gain < -0.0005 ? 'bad' : ''}`}>
-        {points(gain)}
-      </td>
+      <td class={`num ${gainClass(gain)}`}>{points(gain)}</td>
     </tr>
   )
 }

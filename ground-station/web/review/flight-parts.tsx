@@ -1,5 +1,5 @@
 import { useMemo } from 'preact/hooks'
-import { bytes, dateAndTime, duration, percent, points } from '../shared/format.js'
+import { bytes, dateAndTime, duration, gainClass, percent, points } from '../shared/format.js'
 import { placeHash } from '../shared/route.js'
 import { TrackMap } from '../shared/track-map.js'
 import { ClassTable } from './class-table.js'
@@ -33,7 +33,7 @@ export function Header({ view }: { view: FlightView }) {
           <div>
             <dt>mIoU</dt>
             <dd>
-              {percent(miou.adapting)} <span class={gain! > 0 ? 'good' : 'bad'}>{points(gain)}</span>
+              {percent(miou.adapting)} <span class={gainClass(gain)}>{points(gain)}</span>
             </dd>
           </div>
         )}

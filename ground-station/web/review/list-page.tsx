@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { bytes, dateAndTime, duration, percent, points } from '../shared/format.js'
+import { bytes, dateAndTime, duration, gainClass, percent, points } from '../shared/format.js'
 import { goTo, placeHash } from '../shared/route.js'
 import { type FlightEntry, listFlights } from './data.js'
 import { useLoaded, Waiting } from './loading.js'
@@ -115,7 +115,7 @@ function Row({ flight, marked, onMark }: { flight: FlightEntry; marked: boolean;
         {flight.complete ? null : <div class="small warn">no end</div>}
       </td>
       <td class="num">{percent(miou?.adapting)}</td>
-      <td class={`num ${gain === undefined ? '' : gain > 0 ? 'good' : 'bad'}`}>
+      <td class={`num ${gainClass(gain)}`}>
         <b>{points(gain)}</b>
       </td>
       <td class="num">

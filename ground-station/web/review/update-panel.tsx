@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import { bytes, percent, points, timeOfDay } from '../shared/format.js'
+import { bytes, gainClass, percent, points, timeOfDay } from '../shared/format.js'
 import { type Labels, paintLabels } from '../shared/labels.js'
 import { Picture } from '../shared/picture.js'
 import {
@@ -125,7 +125,7 @@ function Compared({ view, version, opacity }: { view: FlightView; version: numbe
         {gain === undefined ? null : (
           <>
             mIoU of this frame {percent(update.before?.miou)} → <b>{percent(update.after?.miou)}</b> (
-            <b class={gain >= 0 ? 'good' : 'bad'}>{points(gain)}</b>).{' '}
+            <b class={gainClass(gain)}>{points(gain)}</b>).{' '}
           </>
         )}
         {update.applied

@@ -27,6 +27,12 @@ export function points(difference: Known, digits = 1): string {
   return `${Number(text) > 0 ? '+' : ''}${text.replace('-', '−')}`
 }
 
+/** Style of such a difference: what is shown as 0 is neither good nor bad. */
+export function gainClass(difference: Known): 'good' | 'bad' | '' {
+  const shown = known(difference) ? Number(number(100 * difference, 1)) : 0
+  return shown > 0 ? 'good' : shown < 0 ? 'bad' : ''
+}
+
 export function bytes(value: Known): string {
   if (!known(value)) return DASH
   if (value < 1000) return number(value, 0, 'B')

@@ -7,6 +7,9 @@ const pages = [
   { page: 'review', href: '/review', text: 'Flights' },
 ] as const
 
+/** `kestrel-ground review` has no drones to show. */
+const offered = () => pages.filter(({ page }) => page === 'review' || !('alone' in document.body.dataset))
+
 const themeNames = { auto: 'as the system', light: 'light', dark: 'dark' }
 const themeSigns = { auto: '◐', light: '☀', dark: '☾' }
 
@@ -35,7 +38,7 @@ export function Shell(props: {
           Kestrel
         </a>
         <nav aria-label="Pages">
-          {pages.map(({ page, href, text }) => (
+          {offered().map(({ page, href, text }) => (
             <a key={page} href={href} aria-current={page === props.page ? 'page' : undefined}>
               {text}
             </a>

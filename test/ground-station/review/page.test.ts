@@ -45,6 +45,7 @@ t.test('The review in a browser', { skip }, async t => {
     const page = await open(t, browser, at(''))
     await page.waitForSelector('table.flights tbody tr')
     t.equal(await page.locator('table.flights tbody tr').count(), 3)
+    t.equal(await page.getByRole('link', { name: 'Live' }).count(), 0, 'no drones, no page for them')
     const row = page.locator('tr', { hasText: first })
     t.match(await row.innerText(), /2[34]\ss[\s\S]*%[\s\S]*\+\d+[\s\S]*3[\s\S]*1 refused/)
     await audit(t, page)
