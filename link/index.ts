@@ -18,6 +18,7 @@ export {
   parseCredentials,
   readCredentials,
 } from './credentials.js'
+export { Liveness } from './liveness.js'
 export { type MemoryBroker, type MemoryConnection, memoryBroker } from './memory-broker.js'
 export {
   Deduplicator,

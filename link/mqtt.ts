@@ -11,6 +11,7 @@ import {
   type Will,
 } from './connection.js'
 import { type BrokerAuth, isLoopback } from './credentials.js'
+import { Liveness } from './liveness.js'
 import { Outgoing } from './outgoing.js'
 
 export interface MqttOptions {
@@ -24,7 +25,7 @@ export interface MqttOptions {
   log: Log
   /** The broker keeps nothing while the client is away: for one whose work another takes over. */
   clean?: boolean
-  /** A silent link counts as dead after 1.5 times this. */
+  /** Interval of pings. A link from which nothing comes counts as dead after 1.5 times this, and as long as what is under way may take. */
   keepaliveS?: number
   /** Bounds of the wait between two attempts. */
   retryMs?: { min: number; max: number }
@@ -68,6 +69,8 @@ class MqttConnection implements Connection {
   readonly #handlers: Handlers
   readonly #outgoing = new Outgoing()
   readonly #backoff: Backoff
+  readonly #liveness: Liveness
+  #pinging: NodeJS.Timeout | undefined
   /** Filters whose confirmation somebody waits for. */
   readonly #unconfirmed = new Map<string, { resolve: () => void; reject: (error: Error) => void }[]>()
   #client: MqttClient | undefined
@@ -88,7 +91,12 @@ class MqttConnection implements Connection {
       minMs: options.retryMs?.min,
       maxMs: options.retryMs?.max,
     })
+    this.#liveness = new Liveness(this.#keepaliveS, performance.now())
     this.#attempt()
+  }
+
+  get #keepaliveS(): number {
+    return this.#options.keepaliveS ?? 10
   }
 
   get up(): boolean {
@@ -133,6 +141,7 @@ class MqttConnection implements Connection {
     this.#closed = true
     clearTimeout(this.#timer)
     clearTimeout(this.#stable)
+    clearInterval(this.#pinging)
     const wasUp = this.#up
     this.#up = false
     const client = this.#client
@@ -154,12 +163,12 @@ class MqttConnection implements Connection {
 
   /** One attempt is one client of the library, which reconnects and queues nothing by itself. */
   #attempt(): void {
-    const { url, clientId, will, auth, clean = false, keepaliveS = 10 } = this.#options
+    const { url, clientId, will, auth, clean = false } = this.#options
     const options: IClientOptions = {
       clientId,
       protocolVersion: 4,
       clean,
-      keepalive: keepaliveS,
+      keepalive: this.#keepaliveS,
       connectTimeout: 10_000,
       reconnectPeriod: 0,
       resubscribe: false,
@@ -180,6 +189,7 @@ class MqttConnection implements Connection {
     client.on('connect', () => {
       if (client === this.#client && !this.#closed) this.#connected()
     })
+    client.stream?.on('data', () => this.#liveness.heard(performance.now()))
     client.on('message', (topic, payload) => {
       if (client !== this.#client || this.#closed) return
       // A plain Uint8Array: `slice` of the library's Buffer would not copy.
@@ -195,6 +205,7 @@ class MqttConnection implements Connection {
 
   #connected(): void {
     this.#up = true
+    this.#watchLink()
     this.#reason = undefined
     this.#stable = setTimeout(() => this.#backoff.reset(), STABLE_MS)
     this.#log.info(`Connected to the broker at ${this.#place}`)
@@ -209,6 +220,7 @@ class MqttConnection implements Connection {
     const wasUp = this.#up
     this.#up = false
     clearTimeout(this.#stable)
+    clearInterval(this.#pinging)
     this.#outgoing.rewind()
     if (wasUp) this.#log.warn(`Lost the broker at ${this.#place}: ${reason}. Trying again until it is back`)
     else if (reason !== this.#reason) {
@@ -217,6 +229,25 @@ class MqttConnection implements Connection {
     this.#reason = reason
     if (wasUp) this.#handlers.state('down', reason)
     this.#timer = setTimeout(() => this.#attempt(), this.#backoff.nextMs())
+  }
+
+  /** The library's own pings count answers only, and a slow link has none for as long as a large message takes. */
+  #watchLink(): void {
+    const client = this.#client!
+    let pingedMs = performance.now()
+    this.#liveness.heard(pingedMs)
+    this.#pinging = setInterval(() => {
+      const nowMs = performance.now()
+      client.reschedulePing(true)
+      const underWay = this.#outgoing.bytesInFlight + (client.stream?.writableLength ?? 0)
+      if (this.#liveness.isDead(underWay, nowMs)) {
+        this.#liveness.gaveUp(underWay)
+        client.onKeepaliveTimeout()
+      } else if (nowMs - pingedMs >= 1000 * this.#keepaliveS) {
+        pingedMs = nowMs
+        client.sendPing()
+      }
+    }, 250 * this.#keepaliveS)
   }
 
   #subscribeNow(filters: string[]): void {
@@ -252,6 +283,7 @@ class MqttConnection implements Connection {
       client.publish(topic, asBuffer(payload), { qos: 1, retain }, error => {
         if (error || client !== this.#client) return
         this.#outgoing.acknowledge(current)
+        this.#liveness.arrived()
         this.#flush()
       })
     }

@@ -28,6 +28,13 @@ export class Outgoing {
   /** Messages pushed out of the full queue so far. */
   dropped = 0
 
+  /** Bytes that were handed to the socket and not acknowledged. */
+  get bytesInFlight(): number {
+    let sum = 0
+    for (const { payload } of this.#inFlight) sum += payload.length
+    return sum
+  }
+
   /** Queues a message; the promise settles when it is acknowledged, or will never be. */
   add(topic: string, payload: Uint8Array, retain: boolean, isValid = () => true): Promise<void> {
     return new Promise((resolve, reject) => {

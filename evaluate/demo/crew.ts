@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { setPriority } from 'node:os'
-import { join, relative } from 'node:path'
+import { isAbsolute, join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 
 export interface Member {
   name: string
-  /** Of the repository, such as `agent/bin/kestrel-agent.js`. */
+  /** Of the repository, such as `agent/bin/kestrel-agent.js`; or another program, by its whole path. */
   bin: string
   args: string[]
   /** Niceness: agents first, training with what is left. */
@@ -39,7 +39,9 @@ export class Crew {
   start(member: Member): void {
     const { name, bin, args, nice } = member
     const log = createWriteStream(join(this.#dir, `${name}.log`))
-    const child = spawn(process.execPath, [join(this.#root, bin), ...args], {
+    const isOurs = !isAbsolute(bin)
+    const command = isOurs ? process.execPath : bin
+    const child = spawn(command, [...(isOurs ? [join(this.#root, bin)] : []), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
     })
@@ -65,7 +67,7 @@ export class Crew {
   /** What a person types to start it again, from the repository's folder. */
   command({ bin, args }: Member): string {
     const words = [
-      'node',
+      ...(isAbsolute(bin) ? [] : ['node']),
       bin,
       ...args.map(arg => (arg.startsWith(this.#root) ? relative(this.#root, arg) : arg)),
     ]

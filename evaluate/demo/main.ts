@@ -1,12 +1,11 @@
-import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, relative, resolve } from 'node:path'
 import { readStudentFile } from '@kestrel/models'
 import { UserError } from '@kestrel/runtime'
 import { loadScenario, openFlight } from '@kestrel/simulator'
 import { CommanderError } from 'commander'
 import { Crew, type Member } from './crew.js'
+import { freePort } from './free-port.js'
 import { Judge } from './judge.js'
 import { LinkObserver } from './link-observer.js'
 import { type DemoOptions, readOptions } from './options.js'
@@ -217,14 +216,6 @@ function report(
     ].join('\n'),
   )
   return interrupted ? 130 : link.updatesApplied > 0 ? 0 : 1
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
 }
 
 try {

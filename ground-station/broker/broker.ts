@@ -50,12 +50,20 @@ const MAX_WAIT_MS = 10_000
 /** How often it is looked whether a drone was revoked, ms. */
 const SWEEP_MS = 2000
 
+/** How long a connection may take to carry what is in its buffer: a part of an update takes 16 s at 32 kbit/s. */
+const DRAIN_MS = 90_000
+
 /** Not an incident: what happens to connections. */
 const ordinary = /keep alive timeout|drain timeout|connection closed|did not arrive in time|premature close/i
 
 /** As much of aedes' store of sessions as is changed here. */
 interface Persistence {
   addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<unknown>
+}
+
+/** And as much of its clients. */
+interface Timed {
+  _keepaliveTimer?: NodeJS.Timeout | null
 }
 
 class NotAllowed extends Error {}
@@ -67,8 +75,9 @@ class NotAllowed extends Error {}
  * Without, whoever shows no credentials may do everything, so it listens on this machine's own addresses only.
  *
  * Of its defaults, `concurrency` 100 (messages in delivery at once) and `queueLimit` 42 (packets that a client may send before
- * its session stands) are ample for a few drones whose clients wait for CONNACK. `drainTimeout` is shortened: a drone whose
- * radio stalls holds up delivery to the others until then. Retained messages and QoS 1 queues live in memory, so after a restart
+ * its session stands) are ample for a few drones whose clients wait for CONNACK. A drone whose radio stalls takes up some of the former until
+ * `drainTimeout`. A client's keepalive counts whole packets; here any byte of it shows that it is there, since a large packet takes long on a
+ * slow link. Retained messages and QoS 1 queues live in memory, so after a restart
  * the drones' own status messages bring everything back.
  *
  * @param options.port 0 takes any free port
@@ -96,12 +105,13 @@ export async function startBroker(options: {
   // The last will of a client is judged after its connection is gone.
   const identities = new WeakMap<Client, Who>()
   const connected = new Set<Client>()
+  const clients = new WeakMap<object, Timed>()
   const guards = new WeakMap<object, { guard: PacketGuard; address: string }>()
   const rates = new Map<string, { messages: TokenBucket; bytes: TokenBucket }>()
   const stopping = new AbortController()
 
   const aedes = await Aedes.createBroker({
-    drainTimeout: 15_000,
+    drainTimeout: DRAIN_MS,
     connectTimeout: 10_000,
     authenticate(client, user, secret, done) {
       const connection = guards.get(client.conn)
@@ -109,6 +119,7 @@ export async function startBroker(options: {
       const who = identify(client, user, secret)
       if (!('returnCode' in who)) {
         identities.set(client, who)
+        clients.set(client.conn, client as unknown as Timed)
         connected.add(client)
         client.conn.once('close', () => connected.delete(client))
         if (connection) connection.guard.limits = who.kind === 'drone' ? droneLimits : trustedLimits
@@ -175,7 +186,7 @@ export async function startBroker(options: {
       onRefused: (kind, detail) => incidents.add(kind, `A client at ${address} was cut off: ${detail}`),
       nowMs: () => clock.nowMs(),
     })
-    guard.watch(socket)
+    guard.watch(socket, () => clients.get(socket)?._keepaliveTimer?.refresh())
     guards.set(socket, { guard, address })
     aedes.handle(socket)
   }

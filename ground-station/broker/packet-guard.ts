@@ -42,11 +42,14 @@ export class PacketGuard {
     this.#bucket = new TokenBucket({ size: limits.packets, perS: limits.packetsPerS })
   }
 
-  watch(stream: Duplex): void {
+  /** @param onBytes called whenever some came */
+  watch(stream: Duplex, onBytes: () => void = () => {}): void {
     const read = stream.read.bind(stream)
     stream.read = (size?: number) => {
       const chunk: Buffer | null = read(size)
-      if (chunk === null || this.see(chunk)) return chunk
+      if (chunk === null) return null
+      onBytes()
+      if (this.see(chunk)) return chunk
       stream.destroy()
       return null
     }

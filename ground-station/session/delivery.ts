@@ -2,8 +2,8 @@ import type { Clock, Log } from '@kestrel/runtime'
 import { type Draft, type ModelReport, type ModelVersion, type OutgoingUpdate, UpdateChain } from './chain.js'
 import type { UpdateAnswer } from './report.js'
 
-/** Phases after which an update without an answer is sent again. */
-const RESEND_AFTER_PHASES = 3
+/** Phases after which an update without an answer is sent again; twice as many each time, since a slow link may not be through with it. */
+const RESEND_AFTER_PHASES = { first: 3, most: 24 }
 
 /** Phases after which a drone that does not go back by itself is sent the weights to go back to. */
 const PATIENCE_PHASES = 3
@@ -11,8 +11,8 @@ const PATIENCE_PHASES = 3
 /** Rejected weights that are remembered. */
 const MAX_REJECTED = 16
 
-/** An update that was sent more recently than this is still on its way: a report that does not show it yet says nothing, ms. */
-const RESEND_AFTER_MS = 2000
+/** An update that was sent more recently than this is still on its way: a report that does not show it yet says nothing, ms; doubles likewise. */
+const RESEND_AFTER_MS = { first: 2000, most: 64_000 }
 
 /**
  * Brings updates to the drone: never more than one under way, sent again where a report shows that it was not applied, and
@@ -29,6 +29,8 @@ export class Delivery {
   #rejected: string[]
   #phasesRejected = 0
   #phasesUnanswered = 0
+  #patiencePhases = RESEND_AFTER_PHASES.first
+  #patienceMs = RESEND_AFTER_MS.first
   #sentMs = Number.NEGATIVE_INFINITY
   /** A catch-up has been written since the last phase: one each is enough, whatever the drone reports. */
   #healed = false
@@ -127,6 +129,8 @@ export class Delivery {
 
   send(draft: Draft): OutgoingUpdate {
     this.#phasesUnanswered = 0
+    this.#patiencePhases = RESEND_AFTER_PHASES.first
+    this.#patienceMs = RESEND_AFTER_MS.first
     this.#sentMs = this.#clock.nowMs()
     return this.#chain.send(draft)
   }
@@ -136,9 +140,12 @@ export class Delivery {
     this.#chain.resume(bytes)
   }
 
-  /** Once a phase while an update is without an answer: the update again, every third time. */
+  /** Once a phase while an update is without an answer: the update again after the third, the sixth after that, and so on. */
   resendAfterWaiting(): OutgoingUpdate | undefined {
-    return ++this.#phasesUnanswered % RESEND_AFTER_PHASES === 0 ? this.#chain.pending : undefined
+    if (++this.#phasesUnanswered < this.#patiencePhases) return undefined
+    this.#phasesUnanswered = 0
+    this.#patiencePhases = Math.min(2 * this.#patiencePhases, RESEND_AFTER_PHASES.most)
+    return this.#chain.pending
   }
 
   /** See `GroundSession.acknowledge`. */
@@ -214,8 +221,9 @@ export class Delivery {
   /** The update under way once more, unless it has only just been sent. */
   #again(): OutgoingUpdate | undefined {
     const nowMs = this.#clock.nowMs()
-    if (nowMs - this.#sentMs < RESEND_AFTER_MS) return undefined
+    if (nowMs - this.#sentMs < this.#patienceMs) return undefined
     this.#sentMs = nowMs
+    this.#patienceMs = Math.min(2 * this.#patienceMs, RESEND_AFTER_MS.most)
     return this.#chain.pending
   }
 }

@@ -1,7 +1,7 @@
 import type { OutgoingUpdate } from './chain.js'
 
-/** Largest piece of an update in one message, bytes: what a slow radio carries in seconds, so that other messages get between. */
-export const PART_BYTES = 256 * 1024
+/** Largest piece of an update in one message, bytes: what a radio of 32 kbit/s carries in 16 s, so that other messages get between. */
+export const PART_BYTES = 64 * 1024
 
 /** One Update message of link/proto, as `encodeEnvelope` takes it. Parts are numbered 0 … parts − 1. */
 export interface UpdatePart {

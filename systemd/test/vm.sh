@@ -8,6 +8,7 @@
 # --tools  folder with build-image.sh, build-uml.sh, run-uml.sh and arm64-smoke.sh (default: ../shared/vm beside the repository)
 # --work   where the image, the kernel and the packages go (default: out/vm; 2 GB)
 # --from   goes on with that step of in-vm.sh, in a new VM, with the packages of the run before
+# PATIENCE=2 in the environment: on a machine that is busy otherwise everything may take twice as long
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$here/../.." && pwd)
@@ -18,7 +19,7 @@ while [ $# -gt 0 ]; do
     --work) work=$2; shift ;;
     --only) only=$2; shift ;;
     --from) from=$2; shift ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
     shift
 done
@@ -87,11 +88,11 @@ amd64() {
         exit 2
     fi
     echo "${from:-install}" >"$job/step"
-    rm -f "$job/steps.log"
+    rm -f "$job"/{steps,journal}.log
     cp "$here/in-vm.sh" "$job/"
-    echo "exec bash /host/in-vm.sh" >"$job/job.sh"
+    echo "PATIENCE=${PATIENCE:-1} exec bash /host/in-vm.sh" >"$job/job.sh"
     local result=0
-    VM_OUT=$work/amd64 VM_MEM=2048M VM_TIMEOUT=2400 "$tools/run-uml.sh" "$job" || result=$?
+    VM_OUT=$work/amd64 VM_MEM=2048M VM_TIMEOUT=$((2400 * ${PATIENCE:-1})) "$tools/run-uml.sh" "$job" || result=$?
     # The VM boots several times, and each time its output begins anew: the job keeps its own.
     cat "$job/steps.log" 2>/dev/null || true
     [ $result = 0 ] || { echo "--- last output in the VM"; tail -40 "$job/out.log"; return 1; }
@@ -120,7 +121,7 @@ Y
     for second in 10 20 30; do
         node "$source/simulator/bin/kestrel-sim.js" frame valley-to-town --at $second --out "$work/pictures/$second.png" >/dev/null
     done
-    ORT_DISABLE_TELEMETRY=1 timeout 300 qemu-aarch64-static -L "$work/arm64/root" "$root/usr/lib/kestrel-agent/bin/node" \
+    ORT_DISABLE_TELEMETRY=1 timeout 900 qemu-aarch64-static -L "$work/arm64/root" "$root/usr/lib/kestrel-agent/bin/node" \
         "$root/usr/lib/kestrel-agent/agent/bin/kestrel-agent.js" run --config "$work/arm64.yaml" | tee "$work/arm64.log"
     grep -q '3 frames labelled' "$work/arm64.log" && ls "$work"/arm64-state/outbox/*.segment >/dev/null
     echo "ok    arm64: student and encoder of the package run (qemu-user)"

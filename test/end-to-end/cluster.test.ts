@@ -45,8 +45,7 @@ t.test(
     }
     for (const name of ['one', 'two', 'three']) startTrainer(name)
     const names = ['scout-1', 'scout-2', 'scout-3']
-    const drones = names.map(name => new FakeDrone(nats.mqttUrl, name))
-    const [first] = drones
+    const drones: FakeDrone[] = []
     let frame = 0
     const observer = observeChain(nats.mqttUrl, { isGenuine: topic => topic.includes('/scout-1/') })
     const pumping = setInterval(pump, 1000 * PERIOD_S)
@@ -74,9 +73,13 @@ t.test(
       )
     }
 
+    const isThere = ({ output }: Running) => /Connected to the broker/.test(output())
+    await until('all trainers', () => [...trainers.values()].every(isThere))
+    drones.push(...names.map(name => new FakeDrone(nats.mqttUrl, name)))
+    const [first] = drones
+    const owners = () => new Set(names.flatMap(name => ownerOf(name) ?? []))
+    await until('a drone for each', () => owners().size === 3)
     await learns(2)
-    await until('a drone for each', () => new Set(names.map(name => ownerOf(name))).size === 3)
-    await learns(1)
 
     // The owner dies.
     const killed = ownerOf('scout-1')!

@@ -171,7 +171,7 @@ t.test('a drone that arrives: what it flies, its frames, a phase, an update, con
   t.ok(Buffer.concat(parts.map(({ data }) => data)).equals(bytes))
   t.match(
     lines.join('\n'),
-    /scout-1: phase 1: loss 0.500.*mIoU 41.2 → 44.0 %.*update 4: 9 weights, 262.2 kB.*0.80 fps/,
+    /scout-1: phase 1: loss 0.500.*mIoU 41.2 → 44.0 %.*update 4: 9 weights, 65.5 kB.*0.80 fps/,
   )
 
   // Control is retained: who comes later learns it too.
