@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { createLog, messageOf, UserError } from '@kestrel/runtime'
 import { Command, InvalidArgumentError } from 'commander'
 import { type EvaluateOptions, evaluate } from './evaluate.js'
-import { plotSvg } from './report/plot.js'
 import { createProgress } from './report/progress.js'
 import { formatTable } from './report/table.js'
 import { schemeNames } from './schemes/catalogue.js'
@@ -90,6 +89,8 @@ async function run({ out, ...options }: CommandOptions): Promise<void> {
   const file = join(out, 'results.json')
   const plot = join(out, 'miou.svg')
   writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  // Charts take a second to load, and only a run that came to its end needs them.
+  const { plotSvg } = await import('./report/plot.js')
   writeFileSync(plot, plotSvg(results))
   process.stdout.write(`${formatTable(results, { colour: process.stdout.isTTY })}\n${file}\n${plot}\n`)
 }

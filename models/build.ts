@@ -1,4 +1,5 @@
-import { createRng, type Rng, UserError } from '@kestrel/runtime'
+import { UserError } from '@kestrel/runtime/errors'
+import { createRng, type Rng } from '@kestrel/runtime/random'
 import { type AttributeValue, makeNode } from './attributes.js'
 import { type Colour, checkClassList, defaultPalette } from './classes.js'
 import { makeModel, makeValueInfo } from './graph.js'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { messageOf, UserError } from '@kestrel/runtime'
+import { messageOf, UserError } from '@kestrel/runtime/errors'
 import { IGNORE } from './image.js'
 
 export type Colour = [number, number, number]

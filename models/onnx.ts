@@ -1,5 +1,5 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
-import { messageOf, UserError } from '@kestrel/runtime'
+import { messageOf, UserError } from '@kestrel/runtime/errors'
 import {
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,

@@ -1,4 +1,4 @@
-import { UserError } from '@kestrel/runtime'
+import { UserError } from '@kestrel/runtime/errors'
 import { tensorAttribute } from './attributes.js'
 import { nodeLabel } from './graph.js'
 import { type OnnxModel, rawOffset, readOnnx, writeOnnx } from './onnx.js'

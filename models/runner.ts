@@ -1,4 +1,4 @@
-import { messageOf, UserError } from '@kestrel/runtime'
+import { messageOf, UserError } from '@kestrel/runtime/errors'
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { type LabelMap, type RgbImage, toPlanar } from './image.js'
 import type { Student } from './student.js'

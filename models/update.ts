@@ -1,4 +1,4 @@
-import { UserError } from '@kestrel/runtime'
+import { UserError } from '@kestrel/runtime/errors'
 import { parameterDigest } from './student.js'
 import { decodeCheckpoint, encodeCheckpoint } from './update/checkpoint.js'
 import { decodeDelta, encodeDelta, shortenMovement } from './update/delta.js'

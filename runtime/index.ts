@@ -1,3 +1,4 @@
+// Threads that start beside the flight take `@kestrel/runtime/errors` and `/random` alone: all of this brings zod, yaml and pino, 0.2 s of a core in each.
 export { type Clock, RealClock, VirtualClock } from './clock.js'
 export { loadConfig, parseConfig } from './config.js'
 export { messageOf, UserError } from './errors.js'

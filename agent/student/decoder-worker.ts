@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadStudent, UpdateRefused } from '@kestrel/models'
-import { messageOf } from '@kestrel/runtime'
+import { messageOf } from '@kestrel/runtime/errors'
 import type { DecodeReply, DecodeRequest, DecoderStart } from './decoder-thread.js'
 import { idlePriority } from './thread-priority.js'
 import { inProcessDecoder } from './update-decoder.js'

@@ -1,5 +1,5 @@
 import { argmaxUpsampled, type LabelMap, type RgbImage, type Student } from '@kestrel/models'
-import { messageOf, UserError } from '@kestrel/runtime'
+import { messageOf, UserError } from '@kestrel/runtime/errors'
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 
 /** Class scores [C,height,width]. */

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadStudent } from '@kestrel/models'
-import { messageOf, UserError } from '@kestrel/runtime'
+import { messageOf, UserError } from '@kestrel/runtime/errors'
 import { tryFrames } from './canary.js'
 import { Signal, type WorkerReply, type WorkerRequest, type WorkerStart } from './protocol.js'
 import { nameThread } from './scheduler.js'

@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads'
-import { encodeSegment } from '@kestrel/link'
+import { encodeSegment } from '@kestrel/link/segment'
 import type { RgbImage } from '@kestrel/models'
-import { messageOf } from '@kestrel/runtime'
+import { messageOf } from '@kestrel/runtime/errors'
 import { lowerPriority } from '../student/thread-priority.js'
 import type { EncodeAnswer, EncodeJob, EncodeOptions } from './encoding.js'
 

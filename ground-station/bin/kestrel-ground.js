@@ -37,7 +37,7 @@ if (!flies) {
 
 try {
   if (!reviews && !flies) {
-    const { evaluateCommand } = await import('@kestrel/evaluate')
+    const { evaluateCommand } = await import('@kestrel/evaluate/command')
     program.addCommand(evaluateCommand())
   }
   await program.parseAsync()

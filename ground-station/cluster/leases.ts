@@ -42,6 +42,8 @@ export class Leases {
   /** Drones that are there. */
   readonly #present = new Set<string>()
   readonly #held = new Set<string>()
+  /** Asked for; nobody knows yet. */
+  readonly #taking = new Set<string>()
   /** First number beyond those that the lease of a drone sets aside. */
   readonly #bounds = new Map<string, bigint>()
   readonly #peers: Peers
@@ -111,17 +113,19 @@ export class Leases {
   tick(): void {
     const { ttlMs, now } = this.#options
     const { monotonicMs } = now()
-    const modestyMs = MODESTY * ttlMs * Math.min(MOST_MODEST, this.#held.size)
     for (const [drone, lease] of this.#leases) {
       const renewal = lease.renew(now())
       if (renewal !== undefined) void this.#write(drone, lease, renewal)
-      if (!this.#present.has(drone) || this.#held.size >= MAX_HELD) continue
+      const drones = this.#held.size + this.#taking.size
+      if (!this.#present.has(drone) || drones >= MAX_HELD) continue
+      const modestyMs = MODESTY * ttlMs * Math.min(MOST_MODEST, drones)
       if (monotonicMs < lease.freeSince(now()) + modestyMs) continue
       const attempt = lease.take(now())
       if (attempt === undefined) continue
+      this.#taking.add(drone)
       // Whoever had it before signed with numbers below that.
       this.#options.numbers.raise(lease.record?.counter ?? 0n)
-      void this.#write(drone, lease, attempt)
+      void this.#write(drone, lease, attempt).finally(() => this.#taking.delete(drone))
     }
     if (monotonicMs - this.#announcedMs >= ttlMs / 4) {
       this.#announcedMs = monotonicMs

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { RgbImage } from '@kestrel/models'
-import { messageOf, UserError } from '@kestrel/runtime'
+import { messageOf, UserError } from '@kestrel/runtime/errors'
 import {
   AV_NOPTS_VALUE,
   AV_PKT_DATA_DISPLAYMATRIX,

@@ -1,5 +1,5 @@
 import type { RgbImage } from '@kestrel/models'
-import { messageOf } from '@kestrel/runtime'
+import { messageOf } from '@kestrel/runtime/errors'
 import {
   AV_CODEC_ID_AV1,
   AV_CODEC_ID_H264,

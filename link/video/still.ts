@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { RgbImage } from '@kestrel/models'
-import { messageOf, UserError } from '@kestrel/runtime'
+import { messageOf, UserError } from '@kestrel/runtime/errors'
 import {
   AV_CODEC_ID_MJPEG,
   AV_CODEC_ID_PNG,

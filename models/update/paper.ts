@@ -1,5 +1,5 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { messageOf } from '@kestrel/runtime'
+import { messageOf } from '@kestrel/runtime/errors'
 import { UpdateRefused } from './refused.js'
 
 /*

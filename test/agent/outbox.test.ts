@@ -166,6 +166,22 @@ t.test(
   },
 )
 
+t.test(
+  'another ground station of a cluster gets again what the one before had, and no receipt was given for',
+  async t => {
+    const { sent, outbox } = withReceipts()
+    outbox.setUp(true)
+    for (const n of [1, 2]) {
+      outbox.push(message(n))
+      await settled()
+    }
+    outbox.receipt('1')
+    outbox.resend()
+    await settled()
+    t.same(sent, [1, 2, 2])
+  },
+)
+
 t.test('without a receipt a segment goes again: when the link is back, or after a minute', async t => {
   const { sent, outbox, clock } = withReceipts()
   outbox.setUp(true)

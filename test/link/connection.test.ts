@@ -98,6 +98,41 @@ for (const [kind, start] of [
       await bench.stop()
     })
 
+    t.test(
+      'drops what is not valid any more when its turn comes, and hears nothing after unsubscribing',
+      async t => {
+        const bench = await start()
+        const [a, b] = [bench.connect('a'), bench.connect('b')]
+        const got: string[] = []
+        const hear = (_: string, payload: Uint8Array) => got.push(text(payload))
+        await b.subscribe('x', hear)
+        await b.subscribe('y', hear)
+        await a.publish('x', bytes('before'), { qos: 1, isValid: () => true })
+        await until(() => got.length > 0)
+        bench.cut('a')
+        await until(() => !a.up)
+        let valid = true
+        const stale = t.rejects(
+          a.publish('x', bytes('stale'), { qos: 1, isValid: () => valid }),
+          PublishDropped,
+        )
+        const fresh = a.publish('x', bytes('fresh'), { qos: 1 })
+        valid = false
+        bench.heal('a')
+        await Promise.all([stale, fresh])
+        await until(() => got.length > 1)
+        b.unsubscribe('x')
+        await a.publish('x', bytes('unheard'), { qos: 1 })
+        await a.publish('y', bytes('heard'), { qos: 1 })
+        await until(() => got.includes('heard'))
+        t.same(got, ['before', 'fresh', 'heard'])
+        await b.subscribe('x', hear)
+        await a.publish('x', bytes('again'), { qos: 1 })
+        await until(() => got.includes('again'))
+        await bench.stop()
+      },
+    )
+
     t.test('survives handlers that throw or reject', async t => {
       const bench = await start()
       const a = bench.connect('a')

@@ -1,14 +1,15 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UpdateParts } from '@kestrel/agent'
 import {
   type Connection,
   connectMqtt,
+  Deduplicator,
   decodeEnvelope,
   encodeEnvelope,
   type PayloadInit,
   topic,
-  type Update,
   type What,
 } from '@kestrel/link'
 import { applyUpdate, parameterDigest, readParameters } from '@kestrel/models'
@@ -42,7 +43,8 @@ export class FakeDrone {
   controls = 0
   readonly #connection: Connection
   readonly #name: string
-  #parts: Update[] = []
+  readonly #parts = new UpdateParts({ parameterCount: student.parameterCount })
+  readonly #repeats = new Deduplicator()
   /** Of the newest signature. */
   #counter = 0n
 
@@ -82,18 +84,16 @@ export class FakeDrone {
   }
 
   #onUpdate(bytes: Uint8Array): void {
-    const { payload, signature } = decodeEnvelope(bytes)
-    if (payload.case !== 'update') return
+    const { id, payload, signature } = decodeEnvelope(bytes)
+    if (payload.case !== 'update' || this.#repeats.isRepeat(id)) return
     const counter = signature?.counter ?? 0n
     if (counter < this.#counter) {
       this.refused.push('replay')
       return
     }
     this.#counter = counter
-    this.#parts.push(payload.value)
-    if (this.#parts.length < payload.value.parts) return
-    const data = Buffer.concat(this.#parts.map(part => part.data))
-    this.#parts = []
+    const data = this.#parts.add(payload.value, counter)
+    if (data === undefined) return
     let reason = ''
     try {
       const { version, parameters } = applyUpdate(data, this)

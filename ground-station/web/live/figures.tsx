@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { DroneState, Hello } from '../../dashboard/wire.js'
-import { bytes, duration, kbps, number, percent, points } from '../shared/format.js'
+import { bytes, duration, gainClass, kbps, number, percent, points } from '../shared/format.js'
 import type { LiveDrone } from './store.js'
 
 function Figure(props: { name: string; value: ComponentChildren; note?: ComponentChildren; tone?: string }) {
@@ -30,7 +30,7 @@ export function Figures({ drone, hello }: { drone: LiveDrone; hello: Hello }) {
         note={
           miou ? `${points(gain)} points against ${percent(miou.frozen)} frozen` : 'no frame was judged yet'
         }
-        tone={gain === undefined ? '' : gain >= 0 ? 'good' : 'bad'}
+        tone={gainClass(gain)}
       />
       <Figure
         name="Sampling"
