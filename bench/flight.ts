@@ -41,7 +41,9 @@ export async function benchFlight(argv: string[]): Promise<void> {
   const { durationS } = openFlight(loaded)
   if (durationS < BEGIN_S + START_S + 60 * minutes) {
     const longest = Math.floor((durationS - BEGIN_S - START_S) / 60)
-    throw new UserError(`${scenario} is over after ${longest} min: choose another --scenario or fewer --minutes`)
+    throw new UserError(
+      `${scenario} is over after ${longest} min: choose another --scenario or fewer --minutes`,
+    )
   }
   // Who measures when heartbeats come must not be late itself.
   raisePriority()
