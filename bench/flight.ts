@@ -17,7 +17,7 @@ const USAGE = `npm run bench -- flight [options]
 
   --minutes N      (default 10)
   --link KIND      serial or udp: between autopilot and agent (default serial)
-  --scenario NAME  (default valley-to-town)
+  --scenario NAME  that lasts as long (default four-seasons)
   --student FILE   (default models/student-aerial8-256x144.onnx)
   --fps N          of the simulated camera (default 10)
 
@@ -27,6 +27,8 @@ swaps and elsewhere.`
 
 /** Of the scenario, s: in the air already. */
 const BEGIN_S = 30
+/** What the three parties need until they fly, s: a frame, a pose, a connection. */
+const START_S = 60
 const root = join(import.meta.dirname, '../..')
 const clock = new RealClock()
 
@@ -35,6 +37,14 @@ export async function benchFlight(argv: string[]): Promise<void> {
   const options = parseOptions(argv)
   if (options === undefined) return console.log(USAGE)
   const { scenario, minutes, link } = options
+  const loaded = loadScenario(scenario)
+  const { durationS } = openFlight(loaded)
+  if (durationS < BEGIN_S + START_S + 60 * minutes) {
+    const longest = Math.floor((durationS - BEGIN_S - START_S) / 60)
+    throw new UserError(
+      `${scenario} is over after ${longest} min: choose another --scenario or fewer --minutes`,
+    )
+  }
   // Who measures when heartbeats come must not be late itself.
   raisePriority()
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-bench-flight-'))
@@ -42,7 +52,6 @@ export async function benchFlight(argv: string[]): Promise<void> {
   const epochMs = Date.now() - 1000 * BEGIN_S + 5000
   const observer = new FlightObserver(`mqtt://127.0.0.1:${brokerPort}`)
   const line = await openLine(link, { udpPort, onBeat: () => observer.beat() })
-  const loaded = loadScenario(scenario)
   const autopilot = await startAutopilot({
     flight: openFlight(loaded),
     home: loaded.home,
@@ -81,7 +90,7 @@ function parseOptions(argv: string[]) {
     options: {
       minutes: { ...text, default: '10' },
       link: { ...text, default: 'serial' },
-      scenario: { ...text, default: 'valley-to-town' },
+      scenario: { ...text, default: 'four-seasons' },
       student: { ...text, default: join(root, 'models/student-aerial8-256x144.onnx') },
       fps: { ...text, default: '10' },
       help: { type: 'boolean', default: false },
