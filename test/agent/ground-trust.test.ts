@@ -24,10 +24,16 @@ const payloads = {
 
 function setUp(t: Test) {
   const stateDir = mkdtempSync(join(tmpdir(), 'kestrel-trust-'))
-  t.teardown(() => rmSync(stateDir, { recursive: true, force: true }))
+  const opened: GroundTrust[] = []
+  t.teardown(async () => {
+    // Counters that are being written would come into the folder while it is removed.
+    for (const trust of opened) await trust.stop()
+    rmSync(stateDir, { recursive: true, force: true })
+  })
   const open = (key = ground.publicKey) => {
     const trust = new GroundTrust({ drone: 'a', key, stateDir, log: silentLog })
     trust.start()
+    opened.push(trust)
     return trust
   }
   return { stateDir, open }
