@@ -56,7 +56,7 @@ function listen(connection: Connection) {
 
 function fly(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-agent-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const { frames } = writeScene(folder, { seconds: 3, fps: 10, width: 60, height: 40, seed: 1 })
   const file = join(folder, 'tiny.onnx')
   writeFileSync(file, student.bytes)

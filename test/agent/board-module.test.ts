@@ -17,7 +17,7 @@ t.test(
   'a board in trouble is spared, the ground hears why; and unsent segments give way to a quota',
   async t => {
     const folder = mkdtempSync(join(tmpdir(), 'kestrel-board-'))
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
     const tree = systemTree(t, {
       '/proc/device-tree/model': 'Raspberry Pi 5 Model B Rev 1.0\0',
       '/proc/meminfo': 'MemTotal: 8000000 kB\nMemAvailable: 6000000 kB',
@@ -93,7 +93,7 @@ t.test(
 
 t.test('footage that is read as fast as possible is labelled whole, whatever the board says', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-board-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const tree = systemTree(t, { '/sys/devices/platform/soc/soc:firmware/get_throttled': 'f' })
   const { frames } = writeScene(folder, { seconds: 3, fps: 10, width: 48, height: 32, seed: 1 })
   writeFileSync(join(folder, 'tiny.onnx'), tinyStudent().bytes)

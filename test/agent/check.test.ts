@@ -18,7 +18,7 @@ t.setTimeout(300_000)
 
 async function setUp(t: Test, change: Record<string, unknown> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-check-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const { frames } = writeScene(folder, { seconds: 1, fps: 10, width: 48, height: 32, seed: 1 })
   writeFileSync(join(folder, 'tiny.onnx'), tinyStudent().bytes)
   const port = await freePort()
@@ -53,7 +53,7 @@ t.test(
   'on a machine with nothing attached each missing piece is one line, and the exit code is 1',
   async t => {
     const folder = mkdtempSync(join(tmpdir(), 'kestrel-check-'))
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
     const file = join(folder, 'agent.yaml')
     const check = start(bins.agent, ['check', '--config', file], { cwd: folder })
     t.equal(await check.ended, 1)
@@ -141,7 +141,7 @@ t.test('all of it works; a running agent answers, is not disturbed, and says whe
 
 t.test('a disk that is too full, or not ours', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-disk-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const config = (change: object) =>
     parseAgentConfig({
       drone: 'kes1',

@@ -13,7 +13,7 @@ t.setTimeout(300_000)
 
 async function writeConfig(t: Test, change: Record<string, unknown> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-cli-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const { frames } = writeScene(folder, { seconds: 1, fps: 10, width: 48, height: 32, seed: 1 })
   writeFileSync(join(folder, 'tiny.onnx'), tinyStudent().bytes)
   const file = join(folder, 'agent.yaml')

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 
 function folder(t: Test): string {
   const path = mkdtempSync(join(tmpdir(), 'kestrel-control-'))
-  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  t.teardown(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }))
   return path
 }
 

@@ -28,7 +28,7 @@ function setUp(t: Test) {
   t.teardown(async () => {
     // Counters that are being written would come into the folder while it is removed.
     for (const trust of opened) await trust.stop()
-    rmSync(stateDir, { recursive: true, force: true })
+    rmSync(stateDir, { recursive: true, force: true, maxRetries: 5 })
   })
   const open = (key = ground.publicKey) => {
     const trust = new GroundTrust({ drone: 'a', key, stateDir, log: silentLog })

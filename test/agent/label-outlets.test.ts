@@ -50,7 +50,7 @@ const message = (sequence: number) =>
 
 function folderOf(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-labels-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 

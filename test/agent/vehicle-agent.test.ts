@@ -39,7 +39,7 @@ function autopilot(
 
 function setUp(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-vehicle-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const { frames } = writeScene(folder, { seconds: 3, fps: 10, width: 60, height: 40, seed: 1 })
   const file = join(folder, 'tiny.onnx')
   writeFileSync(file, student.bytes)

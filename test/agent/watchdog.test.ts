@@ -49,7 +49,7 @@ t.test(
   { skip: process.platform !== 'linux' && 'Linux only' },
   async t => {
     const folder = mkdtempSync(join(tmpdir(), 'kestrel-watchdog-'))
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
     const { frames } = writeScene(folder, { seconds: 1, fps: 10, width: 48, height: 32, seed: 1 })
     writeFileSync(join(folder, 'tiny.onnx'), tinyStudent().bytes)
     const config = join(folder, 'agent.yaml')

@@ -58,7 +58,7 @@ t.test(
         await trainer.stop('SIGKILL')
       }
       await nats.server.kill()
-      rmSync(dir, { recursive: true, force: true })
+      rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
     })
     const until = (what: string, condition: () => boolean, timeoutS = 150) =>
       waitFor(what, () => condition() || undefined, {

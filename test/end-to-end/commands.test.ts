@@ -20,7 +20,7 @@ t.test(
   'what the ground station orders is done by the agent, without an autopilot, and confirmed by it',
   async t => {
     const folder = mkdtempSync(join(tmpdir(), 'kestrel-commands-'))
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
     const { frames } = writeScene(folder, { seconds: 3, fps: 10, width: 60, height: 40, seed: 1 })
     const file = join(folder, 'tiny.onnx')
     writeFileSync(file, student.bytes)

@@ -47,7 +47,7 @@ t.test(
     t.teardown(() => {
       demo.kill('SIGKILL')
       for (const child of restarted) child.kill('SIGKILL')
-      rmSync(dir, { recursive: true, force: true })
+      rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
     })
     const context = () => output
     const updates = () => Number([...output.matchAll(/(\d+) updates;/g)].at(-1)?.[1] ?? 0)

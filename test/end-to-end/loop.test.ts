@@ -77,7 +77,7 @@ async function fly(t: Test, setup: Setup, { restarts }: { restarts: boolean }) {
   t.teardown(async () => {
     await observer.close()
     await Promise.all([agent.stop('SIGKILL'), ground.stop('SIGKILL')])
-    rmSync(setup.dir, { recursive: true, force: true })
+    rmSync(setup.dir, { recursive: true, force: true, maxRetries: 5 })
   })
   const context = () =>
     `applied: ${JSON.stringify(observer.applied)}\n--- ground\n${ground.output()}\n--- agent\n${agent.output()}`

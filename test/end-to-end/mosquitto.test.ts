@@ -50,7 +50,7 @@ t.test(
   { skip: typeof mosquitto === 'string' && mosquitto },
   async t => {
     const dir = mkdtempSync(join(tmpdir(), 'kestrel-mosquitto-'))
-    t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+    t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
     const authority = await createAuthority('The network of the test')
     const { key, certificate } = await issueCertificate(authority, ['localhost', '127.0.0.1'])
     writeFileSync(join(dir, 'ca.pem'), authority.certificate)

@@ -55,7 +55,7 @@ t.test(
     const running: ReturnType<typeof start>[] = []
     t.teardown(async () => {
       await Promise.all(running.map(process => process.stop('SIGKILL')))
-      rmSync(dir, { recursive: true, force: true })
+      rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
     })
     const run = (bin: string, args: string[]) => {
       const process = start(bin, args, { cwd: dir })

@@ -150,7 +150,7 @@ test('Unsigned and MAVLink 1 frames are refused, but for the radio, which has no
 
 test('The key is 32 bytes or a passphrase, in a file for its owner only', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-key-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const write = (name: string, content: Buffer | string, mode = 0o600) => {
     const file = join(folder, name)
     writeFileSync(file, content)

@@ -19,7 +19,7 @@ export interface SoakPlan {
 
 /** Writes scene, student and configurations as a user would; small, so that many processes share a small machine. */
 export async function writePlan(dir: string, options: { drones: number; seed: number }): Promise<SoakPlan> {
-  rmSync(dir, { recursive: true, force: true })
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
   mkdirSync(dir, { recursive: true })
   const { frames, labels } = writeScene(dir, {
     seconds: 30,
@@ -121,13 +121,13 @@ export class Backup {
 
   take(): void {
     if (!existsSync(this.#folder)) return
-    rmSync(`${this.#folder}.backup`, { recursive: true, force: true })
+    rmSync(`${this.#folder}.backup`, { recursive: true, force: true, maxRetries: 5 })
     cpSync(this.#folder, `${this.#folder}.backup`, { recursive: true })
   }
 
   /** The process whose folder it is must not run. */
   restore(): void {
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
     cpSync(`${this.#folder}.backup`, this.#folder, { recursive: true })
   }
 }

@@ -46,5 +46,5 @@ function unpack(name: string, folder: string): void {
       // Another test was first.
     }
   }
-  rmSync(archives, { recursive: true, force: true })
+  rmSync(archives, { recursive: true, force: true, maxRetries: 5 })
 }

@@ -108,7 +108,7 @@ export async function startPairedFlight(
   t.teardown(async () => {
     await agent.stop()
     await ground.stop()
-    rmSync(dir, { recursive: true, force: true })
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
   })
   const status = async () =>
     (await askAgent(join(options.stateDir, 'agent.sock'), { command: 'status' })) as AgentStatus

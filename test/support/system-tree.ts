@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 /** A folder that plays a board's /proc and /sys. */
 export function systemTree(t: Test, files: Record<string, string> = {}) {
   const root = mkdtempSync(join(tmpdir(), 'kestrel-board-'))
-  t.teardown(() => rmSync(root, { recursive: true, force: true }))
+  t.teardown(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }))
   const write = (changes: Record<string, string>) => {
     for (const [path, text] of Object.entries(changes)) {
       const file = join(root, path)

@@ -15,7 +15,7 @@ t.test('leases and sessions on a real server', needsNats, async t => {
   t.teardown(async () => {
     for (const each of [leases, others, store, reader]) await each.close()
     await server.kill()
-    rmSync(dir, { recursive: true, force: true })
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
   })
   const seen: [string, KeyValue][] = []
   const present = new Map<string, number>()

@@ -68,7 +68,7 @@ t.test('a packet that claims too much is refused by its header alone', async t =
 
 t.test('who may do what: every topic, every other drone, every wildcard', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'kestrel-access-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const registry = new DroneRegistry(await openIdentity(join(folder, 'identity')))
   const secret = Buffer.from(registry.add('a', 0))
   registry.add('a-check', 0)

@@ -17,7 +17,7 @@ import { parseConfig, VirtualClock } from '@kestrel/runtime'
 import t from 'tap'
 
 const folder = mkdtempSync(join(tmpdir(), 'kestrel-pairing-'))
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 const mode = (file: string) => statSync(file).mode & 0o777
 
