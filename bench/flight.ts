@@ -1,7 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -12,6 +10,7 @@ import { openLine } from './flight-line.js'
 import { FlightObserver } from './flight-observer.js'
 import { start, writeConfigurations } from './flight-processes.js'
 import { reportFlight } from './flight-report.js'
+import { freePort, root, stopProcesses } from './processes.js'
 
 const USAGE = `npm run bench -- flight [options]
 
@@ -29,7 +28,6 @@ swaps and elsewhere.`
 const BEGIN_S = 30
 /** What the three parties need until they fly, s: a frame, a pose, a connection. */
 const START_S = 60
-const root = join(import.meta.dirname, '../..')
 const clock = new RealClock()
 
 /** A flight over a serial line or UDP while updates arrive. */
@@ -76,8 +74,7 @@ export async function benchFlight(argv: string[]): Promise<void> {
   observer.begin()
   await passes(minutes, processes, folder)
   const observed = await observer.end()
-  for (const child of processes) child.kill('SIGTERM')
-  await Promise.all(processes.map(child => once(child, 'exit')))
+  await stopProcesses(processes)
   await autopilot.stop()
   line.close()
   reportFlight(options, observed)
@@ -125,13 +122,4 @@ async function passes(minutes: number, processes: ChildProcess[], folder: string
     const dead = processes.find(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null)
     if (dead !== undefined) throw new Error(`${dead.spawnargs[1]} ended; its log is in ${folder}`)
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

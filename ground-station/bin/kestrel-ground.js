@@ -14,7 +14,7 @@ const command = process.argv[2]
 const reviews = ['review', 'report', 'export'].includes(command)
 const flies = ['start', 'config', 'dashboard', 'pair', 'pretrain', 'judge'].includes(command)
 let reportFailure
-// Each command loads what it needs: looking at flights needs neither a broker nor a teacher, and only the evaluation brings charts along.
+// Each command loads what it needs: looking at flights needs neither a broker nor a teacher, and only the evaluation brings agent and simulator along.
 if (!reviews) {
   const ground = await import('@kestrel/ground-station')
   reportFailure = ground.reportFailure

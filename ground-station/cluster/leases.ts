@@ -24,20 +24,28 @@ const MAX_HELD = 32
 const DRONE = /^drone\.([a-z0-9-]{1,32})$/
 const keyOf = (drone: string) => `drone.${drone}`
 
+export interface LeasesOptions {
+  /** Names this process, and no other one, nor itself after a restart. */
+  self: string
+  /** A lease that was not renewed for so long is taken by another. */
+  ttlMs: number
+  store: LeaseStore
+  numbers: Numbers
+  now: () => Instant
+  log: Log
+  /**
+   * Told when a drone becomes this process's own, and when it is that no more. Where this process gives it away it is waited for: then
+   * everything must be saved.
+   */
+  onChange: (drone: string, held: boolean) => Promise<void> | void
+}
+
 /**
  * Which drones this process teaches. Where a drone has no owner, the process with the fewest takes it; one that has two more than another
  * gives one away.
  */
 export class Leases {
-  readonly #options: {
-    self: string
-    ttlMs: number
-    store: LeaseStore
-    numbers: Numbers
-    now: () => Instant
-    log: Log
-    onChange: (drone: string, held: boolean) => Promise<void> | void
-  }
+  readonly #options: LeasesOptions
   readonly #leases = new Map<string, Lease>()
   /** Drones that are there. */
   readonly #present = new Set<string>()
@@ -53,21 +61,7 @@ export class Leases {
   #giving: string | undefined
   #trouble: string | undefined
 
-  /**
-   * @param options.self names this process, and no other one, nor itself after a restart
-   * @param options.ttlMs a lease that was not renewed for so long is taken by another
-   * @param options.onChange told when a drone becomes this process's own, and when it is that no more. Where this process gives it away it is
-   *   waited for: then everything must be saved
-   */
-  constructor(options: {
-    self: string
-    ttlMs: number
-    store: LeaseStore
-    numbers: Numbers
-    now: () => Instant
-    log: Log
-    onChange: (drone: string, held: boolean) => Promise<void> | void
-  }) {
+  constructor(options: LeasesOptions) {
     this.#options = options
     this.#peers = new Peers(options.self, options.ttlMs)
     this.#changedMs = options.now().monotonicMs

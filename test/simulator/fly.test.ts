@@ -1,21 +1,11 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { silentLog, UserError, VirtualClock } from '@kestrel/runtime'
 import { fly, flyCommand } from '@kestrel/simulator'
 import { test } from 'tap'
+import { freePort } from '../support/processes.js'
 import { hills, home, plan, roundTrip } from './flights.js'
 import { overTcp } from './ground-station.js'
 
 const scenario = { name: 'hills', seed: 1, mission: roundTrip, home, groundHeight: hills }
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test('fly speaks of the scenario from the moment it is told, and ends when told', async t => {
   const stopping = new AbortController()
