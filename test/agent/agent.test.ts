@@ -49,7 +49,7 @@ function listen(connection: Connection) {
     all,
     /** The first message of that kind, from the `from`th on, that satisfies the condition. */
     hear: <Case extends Payload['case']>(kind: Case, condition = (_: Of<Case>) => true, from = 0) =>
-      waitFor<Of<Case>>(kind, () => all(kind).slice(from).find(condition), { timeoutS: 60 }),
+      waitFor(kind, () => all(kind).slice(from).find(condition), { timeoutS: 60 }),
     say,
   }
 }

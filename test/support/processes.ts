@@ -78,13 +78,13 @@ export async function freePort(): Promise<number> {
  */
 export async function waitFor<T>(
   what: string,
-  probe: () => T | undefined | false,
+  probe: () => T,
   options: { timeoutS: number; context?: () => string },
-): Promise<T> {
+): Promise<Exclude<T, undefined | false>> {
   const deadline = Date.now() + options.timeoutS * 1000
   for (;;) {
     const value = probe()
-    if (value !== undefined && value !== false) return value
+    if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>
     if (Date.now() > deadline) {
       throw new Error(`Waited ${options.timeoutS} s in vain for ${what}\n${options.context?.() ?? ''}`)
     }
