@@ -27,7 +27,7 @@ function digest({ image, labels }: ReturnType<SimCamera['render']>): string {
 t.test('a frame depends on scenario and time only', async t => {
   const scenario = loadScenario('valley-to-town')
   const forward = new SimCamera(scenario, size)
-  const times = [30, 31, 150]
+  const times = [30, 150]
   const first = times.map(at => digest(forward.render(at)))
   const backward = new SimCamera(scenario, size)
   const second = times.toReversed().map(at => digest(backward.render(at)))
@@ -38,10 +38,10 @@ t.test('a frame depends on scenario and time only', async t => {
     const { image, labels } = new SimCamera(loadScenario('valley-to-town'), ${JSON.stringify(size)}).render(150)
     console.log(createHash('sha256').update(image.data).update(labels.data).digest('hex'))`
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
-  t.equal(stdout.trim(), first[2], 'in another process')
+  t.equal(stdout.trim(), first[1], 'in another process')
   t.not(
     digest(new SimCamera({ ...scenario, seed: 5 }, size).render(150)),
-    first[2],
+    first[1],
     'another seed, another world',
   )
 })
@@ -129,11 +129,9 @@ t.test('what lies on the ground is seen where geometry says', async t => {
 
 t.test('all classes occur, and nothing else; vehicles move', async t => {
   const seen = new Set<number>()
-  for (const name of ['dawn-coast', 'winter-forest']) {
-    const camera = new SimCamera(loadScenario(name), size)
-    for (let at = 20; at < camera.flight.durationS - 20; at += 90) {
-      for (const label of camera.render(at).labels.data) seen.add(label)
-    }
+  const coast = new SimCamera(loadScenario('dawn-coast'), size)
+  for (let at = 20; at < coast.flight.durationS - 20; at += 90) {
+    for (const label of coast.render(at).labels.data) seen.add(label)
   }
   t.strictSame(
     [...seen].sort(),

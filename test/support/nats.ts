@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { Daemon } from './daemon.js'
 import { findProgram } from './debian-package.js'
@@ -9,6 +9,12 @@ const program = findProgram('nats-server', '/usr/sbin/nats-server')
 
 /** Option for tap: skips where there is no nats-server and none can be got. */
 export const needsNats = { skip: typeof program === 'string' && program }
+
+/** For commands of the project that look for a nats-server themselves. */
+export function natsEnvironment(): NodeJS.ProcessEnv {
+  if (typeof program === 'string') throw new Error(program)
+  return { ...program.env, PATH: [dirname(program.path), program.env.PATH].join(delimiter) }
+}
 
 /** A NATS server with JetStream and MQTT on the loopback. @param dir for its configuration and what it keeps */
 export async function startNats(

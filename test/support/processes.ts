@@ -72,19 +72,19 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Resolves with the first value of `probe` that is not undefined.
+ * Resolves with the first value of `probe` that is neither undefined nor false.
  *
  * @throws Error with `what` and, from `context`, what is known, after `timeoutS`
  */
 export async function waitFor<T>(
   what: string,
-  probe: () => T | undefined,
+  probe: () => T,
   options: { timeoutS: number; context?: () => string },
-): Promise<T> {
+): Promise<Exclude<T, undefined | false>> {
   const deadline = Date.now() + options.timeoutS * 1000
   for (;;) {
     const value = probe()
-    if (value !== undefined) return value
+    if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>
     if (Date.now() > deadline) {
       throw new Error(`Waited ${options.timeoutS} s in vain for ${what}\n${options.context?.() ?? ''}`)
     }

@@ -1,8 +1,7 @@
 import { Adam, createEngine, type TrainingEngine } from '@kestrel/ground-station'
-import { buildDeepLab, loadStudent, readParameters, readStudentFile, type Student } from '@kestrel/models'
-import { createRng, sampleWithoutReplacement } from '@kestrel/runtime'
+import { readParameters, readStudentFile, type Student } from '@kestrel/models'
 import fc from 'fast-check'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { noiseBatch, relativeDifference } from '../support/batches.js'
 import { operatorGraphs } from '../support/operator-graphs.js'
 import { needs, sharedPath } from '../support/shared.js'
@@ -46,56 +45,6 @@ for (const [operator, students] of Object.entries(operatorGraphs)) {
     t.pass('for all combinations tried')
   })
 }
-
-/** K = 20 iterations on the same batches and the same 5 % of the coordinates. */
-async function phase(student: Student, engine: TrainingEngine): Promise<Float32Array> {
-  const parameters = readParameters(student)
-  const adam = new Adam(parameters.length)
-  const chosen = sampleWithoutReplacement(
-    parameters.length,
-    Math.ceil(0.05 * parameters.length),
-    createRng('chosen'),
-  )
-  for (let i = 0; i < 20; i++) {
-    const { gradient } = await engine.lossAndGradient(noiseBatch(student, { seed: i }), parameters)
-    adam.step(parameters, gradient, chosen)
-  }
-  return parameters
-}
-
-async function comparePhases(t: Test, student: Student) {
-  await withEngines(student, async ([onnx, tfjs]) => {
-    const [a, b] = [await phase(student, onnx), await phase(student, tfjs)]
-    const start = readParameters(student)
-    t.ok(relativeDifference(a, start) > 1e-4, 'weights have moved')
-    const difference = relativeDifference(a, b)
-    t.ok(difference < 1e-3, `weights differ by ${difference}`)
-  })
-}
-
-t.test('A phase of both engines ends with the same weights: a built student', async t => {
-  const bytes = buildDeepLab({
-    classes: ['ground', 'sky', 'tree', 'vehicle'],
-    width: 64,
-    height: 32,
-    widthMultiplier: 0.25,
-    seed: 5,
-  })
-  await comparePhases(t, loadStudent(bytes, { source: 'a small DeepLab' }))
-})
-
-const camvid = sharedPath('models/student-camvid11.onnx')
-t.test('camvid11: both engines give the same gradient', needs(camvid), async t => {
-  const student = readStudentFile(camvid!)
-  const batch = noiseBatch(student, { seed: 3, size: 1, labelHeight: 64, labelWidth: 88 })
-  await withEngines(student, async ([onnx, tfjs]) => {
-    const a = await onnx.lossAndGradient(batch, readParameters(student))
-    const b = await tfjs.lossAndGradient(batch, readParameters(student))
-    t.ok(Math.abs(a.loss - b.loss) < 1e-4 * b.loss, `losses ${a.loss} and ${b.loss}`)
-    const difference = relativeDifference(a.gradient, b.gradient)
-    t.ok(difference < 0.01, `gradients differ by ${difference}`)
-  })
-})
 
 for (const name of ['student-camvid11.onnx', 'student-voc21.onnx', 'safeuav-430k-480x272.onnx']) {
   const path = sharedPath(`models/${name}`)
