@@ -258,7 +258,7 @@ step_remove() {
 
 # install.sh and uninstall.sh, both rooms, with the packages that the host has fetched: there is no network here.
 step_clone() {
-    export PATH=/host/tools:$PATH npm_config_cache=/host/npm-cache npm_config_offline=true KESTREL_CACHE=/host/cache
+    export PATH=/host/tools:$PATH npm_config_cache=/host/npm-cache npm_config_offline=true npm_config_update_notifier=false KESTREL_CACHE=/host/cache
     npm_config_registry=$(cat /host/registry)
     export npm_config_registry
     local here=/host/clone/systemd
