@@ -1,28 +1,12 @@
-import {
-  type CommandResult,
-  type Connection,
-  Deduplicator,
-  decodeEnvelope,
-  delivery,
-  encodeEnvelope,
-  everyDrone,
-  type FullEnvelope,
-  MessageRefused,
-  type PayloadInit,
-  parseTopic,
-  type Status,
-  SubscriptionEnded,
-  topic,
-  type UpdateResult,
-  type What,
-} from '@kestrel/link'
+import type { CommandResult, Connection, Status, UpdateResult, What } from '@kestrel/link'
 import { type Clock, Incidents, type Log, messageOf, UserError } from '@kestrel/runtime'
 import type { Drone } from '../fleet/drone.js'
 import { type FleetOptions, fleetOptionsSchema } from '../fleet/options.js'
 import { Scheduler } from '../fleet/scheduler.js'
 import type { OutgoingUpdate } from '../session/chain.js'
-import { updateParts } from '../session/parts.js'
 import { Commander, type Order } from './commander.js'
+import { Downlink, type MessageSigner } from './downlink.js'
+import { type Heard, Inbox } from './inbox.js'
 import type { Job, JobResult, Learner } from './learner.js'
 import { mismatch } from './mismatch.js'
 import type { GroundEvent, GroundObserver } from './observer.js'
@@ -30,34 +14,21 @@ import { observers } from './observers.js'
 import { type Ownership, SharedDrones } from './ownership.js'
 import { phaseLine } from './phase-line.js'
 
-/** Signs what goes to a topic; messages that belong together with one number. */
-export interface MessageSigner {
-  signAll(topic: string, messages: Uint8Array[]): Uint8Array[]
-}
-
-/** What is listened to. Not the whole tree: the ground's own updates would come back. */
-const heard: What[] = ['status', 'telemetry', 'segment', 'update-result', 'resync', 'command-result']
-
-/** Where several ground stations share the drones, this is heard from those that one teaches itself; the status of all. */
-const heardFromOwn = heard.filter(what => what !== 'status')
-
 /**
  * The ground side of the link: hands what the drones send to the learner, one job at a time as the scheduler says, and
  * sends them updates and control. Everything heavy is the learner's.
  */
 export class GroundStation {
-  readonly #connection: Connection
+  readonly #inbox: Inbox
+  readonly #downlink: Downlink
   readonly #learner: Learner
-  readonly #signer: MessageSigner | undefined
   readonly #shared: SharedDrones | undefined
   readonly #clock: Clock
   readonly #log: Log
-  readonly #uplinkKbps: number
   readonly #incidents: Incidents
   readonly #tell: Required<GroundObserver>
   readonly #commander: Commander
   readonly #scheduler: Scheduler
-  readonly #repeats = new Deduplicator(4096)
   readonly #stopping = new AbortController()
   #running: Promise<void> | undefined
   #wake = new AbortController()
@@ -80,19 +51,34 @@ export class GroundStation {
     observers?: readonly GroundObserver[]
     log: Log
   }) {
-    this.#connection = options.connection
+    const { connection, signer, clock, uplinkKbps, log } = options
     this.#learner = options.learner
-    this.#signer = options.signer
     this.#shared = options.ownership && new SharedDrones(options.ownership)
-    this.#clock = options.clock
-    this.#uplinkKbps = options.uplinkKbps
+    this.#clock = clock
     this.#scheduler = new Scheduler(options.fleet ?? fleetOptionsSchema.parse({}))
-    this.#log = options.log
-    this.#incidents = options.incidents ?? new Incidents({ log: options.log, clock: options.clock })
-    this.#tell = observers(options.observers ?? [], options.log)
+    this.#log = log
+    this.#incidents = options.incidents ?? new Incidents({ log, clock })
+    this.#tell = observers(options.observers ?? [], log)
+    this.#inbox = new Inbox({
+      connection,
+      incidents: this.#incidents,
+      isForUs: ({ drone, envelope, bytes }) => this.#shared?.hear(drone, envelope, bytes) !== false,
+      onMessage: message => this.#admit(message),
+      onRepeat: message => this.#answerRepeat(message),
+      log,
+    })
+    this.#downlink = new Downlink({
+      connection,
+      signer,
+      shared: this.#shared,
+      uplinkKbps,
+      clock,
+      onMessage: (drone, what, bytes) => this.#crossed(drone, 'down', what, bytes),
+      log,
+    })
     this.#commander = new Commander({
-      publish: (drone, payload) => this.#publish(drone, 'command', [payload]),
-      clock: options.clock,
+      publish: (drone, payload) => this.#downlink.send(drone, 'command', [payload]),
+      clock,
     })
   }
 
@@ -103,7 +89,7 @@ export class GroundStation {
 
   /** Begins to listen. Does not wait for the broker: that may be away. */
   start(): void {
-    for (const what of this.#shared === undefined ? heard : heard.slice(0, 1)) this.#listen(everyDrone(what))
+    this.#inbox.start({ onlyStatus: this.#shared !== undefined })
     this.#running = this.#work()
   }
 
@@ -112,12 +98,12 @@ export class GroundStation {
     const status = this.#shared?.status(name)
     if (owned) {
       this.#log.info(`${name} is taught here`)
-      for (const what of heardFromOwn) this.#listen(topic(name, what))
-      if (status !== undefined) this.#admit(name, 'status', status.envelope, status.bytes)
+      this.#inbox.open(name)
+      if (status !== undefined) this.#admit({ drone: name, what: 'status', ...status })
       return
     }
     this.#log.info(`${name} is taught by another`)
-    for (const what of heardFromOwn) this.#connection.unsubscribe(topic(name, what))
+    this.#inbox.close(name)
     this.#scheduler.close(name)
     const event = { type: 'offline', text: 'Taught by another ground station', severity: 'info' } as const
     this.#tell.event(name, { timeMs: this.#clock.nowMs(), ...event })
@@ -129,6 +115,8 @@ export class GroundStation {
   /** Stops after the job that runs (a phase ends early) and has the learner save everything. */
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#inbox.end()
+    this.#downlink.end()
     this.#wake.abort()
     await this.#learner.close()
     await this.#running
@@ -160,47 +148,11 @@ export class GroundStation {
     return this.#commander.send(name, order)
   }
 
-  #listen(filter: string): void {
-    this.#connection
-      .subscribe(filter, (name, payload) => this.#take(name, payload))
-      .catch(error => {
-        const { signal } = this.#stopping
-        const isMeant = signal.aborted || error instanceof SubscriptionEnded
-        if (!isMeant) this.#log.error(`Subscribing to ${filter}: ${messageOf(error)}`)
-      })
-  }
-
-  #take(name: string, bytes: Uint8Array): void {
-    const address = parseTopic(name)
-    if (address === undefined || this.#stopping.signal.aborted) return
-    let envelope: FullEnvelope
-    try {
-      envelope = decodeEnvelope(bytes)
-    } catch (error) {
-      if (!(error instanceof MessageRefused)) throw error
-      this.#incidents.add(
-        error.reason,
-        `A ${address.what} message of ${address.drone} is of no use: ${error.message}`,
-      )
-      return
-    }
-    if (envelope.payload.case !== delivery[address.what].payload) {
-      this.#incidents.add('wrong-topic', `A ${envelope.payload.case} message came to ${name}: left aside`)
-      return
-    }
-    if (this.#shared?.hear(address.drone, envelope, bytes) === false) return
-    if (this.#repeats.isRepeat(envelope.id)) {
-      this.#answerRepeat(address.drone, envelope)
-      return
-    }
-    this.#admit(address.drone, address.what, envelope, bytes)
-  }
-
-  #admit(name: string, what: What, envelope: FullEnvelope, bytes: Uint8Array): void {
-    const drone = this.#drone(name)
+  #admit(message: Heard): void {
+    const drone = this.#drone(message.drone)
     if (drone === undefined) return
-    this.#crossed(drone, 'up', what, bytes)
-    this.#handle(drone, envelope, bytes)
+    this.#crossed(drone.name, 'up', message.what, message.bytes)
+    this.#handle(drone, message)
     this.#wake.abort()
   }
 
@@ -216,13 +168,13 @@ export class GroundStation {
   }
 
   /** A segment that was done with comes again where the receipt was lost. */
-  #answerRepeat(name: string, { id, payload }: FullEnvelope): void {
+  #answerRepeat({ drone: name, envelope: { id, payload } }: Heard): void {
     const drone = this.#scheduler.find(name)
     if (payload.case !== 'segment' || drone === undefined || drone.isUnfinished(id)) return
-    if (drone.refusal === undefined) this.#sendReceipt(name, id)
+    if (drone.refusal === undefined) this.#downlink.receipt(name, id)
   }
 
-  #handle(drone: Drone, { id, payload }: FullEnvelope, bytes: Uint8Array): void {
+  #handle(drone: Drone, { envelope: { id, payload }, bytes }: Heard): void {
     const { name } = drone
     const nowMs = this.#clock.nowMs()
     if (payload.case === 'status') {
@@ -244,7 +196,7 @@ export class GroundStation {
     }
     if (payload.case === 'segment') {
       const dropped = drone.add({ kind: 'segment', drone: name, message: bytes, id }, nowMs)
-      if (dropped !== undefined) this.#sendReceipt(name, dropped.id)
+      if (dropped !== undefined) this.#downlink.receipt(name, dropped.id)
       if (dropped !== undefined && drone.segmentsDropped % 10 === 1) {
         this.#log.warn(
           `${name}: training is too slow for its frames: ${drone.segmentsDropped} segments dropped so far`,
@@ -336,7 +288,7 @@ export class GroundStation {
     this.#tell.event(name, { timeMs: this.#clock.nowMs(), type, severity, text })
   }
 
-  #crossed({ name }: { name: string }, direction: 'up' | 'down', what: What, bytes: Uint8Array): void {
+  #crossed(name: string, direction: 'up' | 'down', what: What, bytes: Uint8Array): void {
     this.#tell.message(name, { timeMs: this.#clock.nowMs(), direction, what, bytes })
   }
 
@@ -383,7 +335,7 @@ export class GroundStation {
     if (result.update !== undefined) {
       if (job.kind !== 'phase')
         this.#log.info(`${drone.name}: sending update ${result.update.version} (catch-up)`)
-      this.#sendUpdate(drone, result.update)
+      this.#downlink.update(drone.name, result.update)
     }
     // What one drone takes changes what there is for the others.
     for (const each of this.#scheduler.drones) this.#sendControl(each)
@@ -391,11 +343,7 @@ export class GroundStation {
 
   #finish(drone: Drone, id: Uint8Array): void {
     drone.finish(id)
-    this.#sendReceipt(drone.name, id)
-  }
-
-  #sendReceipt(drone: string, segment: Uint8Array): void {
-    this.#publish(drone, 'receipt', [{ case: 'receipt', value: { segment } }])
+    this.#downlink.receipt(drone.name, id)
   }
 
   #tellPhase(
@@ -440,46 +388,10 @@ export class GroundStation {
     return isStretched
   }
 
-  #sendUpdate({ name }: Drone, update: OutgoingUpdate): void {
-    this.#publish(
-      name,
-      'update',
-      updateParts(update).map(value => ({ case: 'update', value })),
-    )
-  }
-
   #sendControl(drone: Drone): void {
-    const { lesson, rejectDigest } = drone
-    const term = this.#shared?.term(drone.name) ?? 0
-    if (!drone.online || lesson.ownPeriodS === 0 || (this.#shared !== undefined && term === 0)) return
+    const isOurs = this.#shared === undefined || this.#shared.term(drone.name) !== undefined
+    if (!drone.online || drone.lesson.ownPeriodS === 0 || !isOurs) return
     drone.stretched = this.#sayWhetherStretched(drone)
-    const { toldFps: samplingFps, periodS: updatePeriodS } = lesson
-    const same = { samplingFps, updatePeriodS, uplinkKbps: this.#uplinkKbps, paused: false, rejectDigest }
-    const value = { ...same, term: BigInt(term) }
-    const control = JSON.stringify({
-      ...same,
-      term,
-      rejectDigest: Buffer.from(rejectDigest ?? []).toString('hex'),
-    })
-    if (drone.control === control) return
-    drone.control = control
-    this.#publish(drone.name, 'control', [{ case: 'control', value }])
-  }
-
-  #publish(drone: string, what: What, payloads: PayloadInit[]): void {
-    const shared = this.#shared
-    const term = shared?.term(drone)
-    if (shared !== undefined && term === undefined) return
-    const isValid = shared && (() => shared.term(drone) === term)
-    const name = topic(drone, what)
-    const { qos, retain } = delivery[what]
-    const messages = payloads.map(payload => encodeEnvelope(payload, { clock: this.#clock }))
-    for (const message of this.#signer?.signAll(name, messages) ?? messages) {
-      this.#crossed({ name: drone }, 'down', what, message)
-      this.#connection.publish(name, message, { qos, retain, isValid }).catch(error => {
-        if (!this.#stopping.signal.aborted)
-          this.#log.warn(`A ${what} message to ${drone} was not sent: ${messageOf(error)}`)
-      })
-    }
+    this.#downlink.control(drone)
   }
 }

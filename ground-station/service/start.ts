@@ -1,8 +1,8 @@
-import { connectMqtt } from '@kestrel/link'
+import { type Connection, connectMqtt } from '@kestrel/link'
 import { Incidents, type Log, observeLog, RealClock, UserError } from '@kestrel/runtime'
 import type { Hono } from 'hono'
 import { type Broker, startBroker } from '../broker/broker.js'
-import { joinCluster } from '../cluster/join.js'
+import { joinCluster, type Membership } from '../cluster/join.js'
 import { openAccess } from '../dashboard/access.js'
 import { Dashboard } from '../dashboard/dashboard.js'
 import { FlightLibrary, mountReview } from '../review/index.js'
@@ -57,9 +57,21 @@ export async function startGround(options: {
   const auth = readAuth(config.brokerAuth)
   const learner = await startLearnerThread({ config, log, onLost })
   let broker: Broker | undefined
+  let connection: Connection | undefined
+  let membership: Membership | undefined
+  let station: GroundStation | undefined
   let dashboard: Dashboard | undefined
   let recorder: FlightRecorder | undefined
   let flights: FlightLibrary | undefined
+  const close = async () => {
+    await dashboard?.stop()
+    await flights?.close()
+    await (station === undefined ? learner.close() : station.stop())
+    await membership?.stop()
+    await recorder?.stop()
+    await connection?.close()
+    await broker?.close()
+  }
   try {
     if (config.broker === undefined) {
       const { host, port } = config.listen
@@ -77,18 +89,18 @@ export async function startGround(options: {
     const { cluster } = config
     const own = cluster === undefined ? 'kestrel/ground' : `kestrel/ground/${cluster.name}`
     const way = broker?.ground ?? { url: brokerUrl, clientId: own, auth }
-    const connection = connectMqtt({ ...way, clean: cluster !== undefined, log: log.child('link') })
-    const membership =
+    connection = connectMqtt({ ...way, clean: cluster !== undefined, log: log.child('link') })
+    membership =
       cluster &&
       joinCluster({
         config: cluster,
         numbers: signer,
-        onChange: (drone, held) => station.own(drone, held),
+        onChange: (drone, held) => running.own(drone, held),
         clock,
         log,
       })
     const { uplinkKbps, fleet } = config
-    const station = new GroundStation({
+    const running = new GroundStation({
       connection,
       learner,
       signer,
@@ -100,12 +112,21 @@ export async function startGround(options: {
       observers: looking,
       log,
     })
+    station = running
     if (config.dashboard.enabled) {
       const access = await openAccess(config, { identity, incidents })
       const library = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
       flights = library
       const routes = [(app: Hono) => mountReview(app, library)]
-      dashboard = new Dashboard({ config, student: learner.student, station, routes, clock, access, log })
+      dashboard = new Dashboard({
+        config,
+        student: learner.student,
+        station: running,
+        routes,
+        clock,
+        access,
+        log,
+      })
       looking.push(dashboard.observer)
       await dashboard.start()
     }
@@ -114,7 +135,7 @@ export async function startGround(options: {
       looking.push(recorder.observer)
       recorder.start()
     }
-    station.start()
+    running.start()
     membership?.start()
     const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
     log.info(
@@ -122,29 +143,16 @@ export async function startGround(options: {
     )
     if (certificate !== undefined) log.info(pairedLine(registry.list().map(({ drone }) => drone)))
     let stopped: Promise<void> | undefined
-    const stop = async () => {
-      await dashboard?.stop()
-      await flights?.close()
-      await station.stop()
-      await membership?.stop()
-      await recorder?.stop()
-      await connection.close()
-      await broker?.close()
-    }
     return {
       brokerUrl,
       dashboardUrl: dashboard?.url,
       get refused() {
-        return station.refused
+        return running.refused
       },
-      stop: () => (stopped ??= stop()),
+      stop: () => (stopped ??= close()),
     }
   } catch (error) {
-    await learner.close()
-    await dashboard?.stop()
-    await flights?.close()
-    await recorder?.stop()
-    await broker?.close()
+    await close()
     throw error
   }
 }

@@ -140,6 +140,10 @@ t.test(
       `student: student.onnx\nteacher: labels:labels\nlisten: { port: ${port} }`,
       /Port \d+ .* is in use/,
     )
+    await fails(
+      `student: student.onnx\nteacher: labels:labels\nlisten: { port: 0 }\ndashboard: { port: ${port} }`,
+      /[Pp]ort \d+ .* is in use/,
+    )
     await other.stop()
     const { code, output } = await run(['start', '--config', join(dir, 'absent.yaml')])
     t.equal(code, 2)

@@ -13,6 +13,8 @@ export interface Member {
   args: string[]
   /** Niceness: agents first, training with what is left. */
   nice: number
+  /** Comes to an end of its own, as a flight does: then the next one begins. */
+  repeats?: boolean
 }
 
 const running = new Set<ChildProcess>()
@@ -60,7 +62,9 @@ export class CrewMember {
     child.once('exit', (code, signal) => {
       running.delete(child)
       if (this.#child === child) this.#child = undefined
-      if (!this.#expected) this.#onLost(this.member, signal ?? `exit code ${code}`)
+      if (this.#expected) return
+      if (this.member.repeats === true && code === 0) this.start()
+      else this.#onLost(this.member, signal ?? `exit code ${code}`)
     })
   }
 

@@ -89,6 +89,7 @@ export async function writePlan(dir: string, options: { drones: number; seed: nu
           bin: 'simulator/bin/kestrel-sim.js',
           args: ['fly', 'valley-to-town', '--mavlink-tcp', `127.0.0.1:${mavlinkPort}`],
           nice: 0,
+          repeats: true,
         },
       }
     }),

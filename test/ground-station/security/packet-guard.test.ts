@@ -52,6 +52,23 @@ t.test('it counts the packets that the MQTT library writes, however they are cut
   t.pass('all')
 })
 
+t.test('so many at once, so many a second; whoever is trusted sends as many as it likes', async t => {
+  const packet = generate(publish(10))
+  const { guard: strict, refused, wait } = guard({ packets: 5, packetsPerS: 2 })
+  for (let i = 0; i < 5; i++) t.ok(strict.see(packet), 'all at one moment')
+  wait(500)
+  t.ok(strict.see(packet), 'half a second is one more')
+  t.notOk(strict.see(packet))
+  t.same(refused, ['rate'])
+
+  const none = Number.POSITIVE_INFINITY
+  const { guard: trusted, refused: never } = guard({ packets: none, packetsPerS: none })
+  const burst = Buffer.concat(Array.from({ length: 1000 }, () => packet))
+  t.ok(trusted.see(burst), 'a thousand at one moment')
+  t.ok(trusted.see(burst))
+  t.same(never, [])
+})
+
 t.test('a packet that claims too much is refused by its header alone', async t => {
   const { guard: small, refused } = guard({ packetBytes: 1000 })
   t.ok(small.see(generate(publish(990))))
