@@ -1,12 +1,13 @@
 #!/bin/bash
-# Inside the VM, as root: what a drone's companion computer goes through, step by step. /host is a folder of the host; the VM boots several
-# times, and each time this goes on with the step that /host/step names; or it does the steps that it is told. Called by vm.sh.
-# PATIENCE: how many times as long as on a computer everything may take here.
+# Inside the VM, as root: what a drone's companion computer goes through, step by step. The VM boots several times, and each time this goes on
+# with the step that /host/step names. Called by vm.sh.
+# STEPS: not all of them, but these. PATIENCE: how many times as long as on a computer everything may take here. WATCHDOG: that of the service, s.
 set -u
 unit=kestrel-agent
 config=/etc/kestrel/agent.yaml
-steps=(install fly killed hung student mistake unplugged stalled reboot rebooted power recovered upgrade remove clone)
-step=${1:-$(cat /host/step)}
+read -ra steps <<<"${STEPS:-install fly killed hung student mistake unplugged stalled reboot rebooted power recovered upgrade remove clone}"
+step=$(cat /host/step)
+arch=$(dpkg --print-architecture)
 
 say() { echo "$*" | tee -a /host/steps.log; }
 pass() { say "ok    $step: $*"; }
@@ -88,14 +89,14 @@ mark() {
 }
 # What the steps before would have left, where the first one is another than the first of all.
 prepare() {
-    apt-get install -y /host/kestrel-agent_0.0.1_amd64.deb </dev/null || fail "apt install"
+    apt-get install -y "/host/kestrel-agent_0.0.1_$arch.deb" </dev/null || fail "apt install"
     camera /dev/video0 5
     within 90 "installed, it flies" flies
 }
 
 step_install() {
     kestrel-agent --version 2>/dev/null && fail "the system is not clean"
-    apt-get install -y /host/kestrel-agent_0.0.1_amd64.deb </dev/null || fail "apt install"
+    apt-get install -y "/host/kestrel-agent_0.0.1_$arch.deb" </dev/null || fail "apt install"
     pass "apt install, $(dpkg-query -W -f '${Installed-Size}' $unit | awk '{print int($1 / 1024)}') MB"
     [ "$(systemctl is-enabled $unit)" = enabled ] || fail "the service is not enabled"
     id kestrel >/dev/null || fail "there is no user kestrel"
@@ -111,8 +112,7 @@ step_fly() {
     camera /dev/video0 5
     within 90 "frames of vivid are labelled" flies
     [ "$(ps -o user= -p "$(pid)")" = kestrel ] || fail "it runs as $(ps -o user= -p "$(pid)")"
-    kestrel-agent status
-    kestrel-agent status >>/host/steps.log
+    kestrel-agent status | tee -a /host/steps.log
     say "      $(show StatusText)"
     say "      $(systemd-analyze security --no-pager $unit | tail -1)"
     kestrel-agent cameras >>/host/steps.log 2>&1
@@ -169,7 +169,7 @@ step_unplugged() {
     within 60 "frames come again" flies
     echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind
     within 60 "camera unplugged: it says so" trouble "$old"
-    sleep 30
+    sleep $((${WATCHDOG:-20} + 10))
     trouble "$old" || fail "it was restarted while the camera was away"
     pass "and waits longer than the watchdog would, with the same process"
     echo vivid.0 >/sys/bus/platform/drivers/vivid/bind
@@ -189,7 +189,7 @@ step_stalled() {
     kill -STOP $feeder
     within 60 "camera stalled: it says so" trouble "$old"
     # Each time that the agent opens it again, v4l2loopback gives it the last picture once more.
-    sleep 30
+    sleep $((${WATCHDOG:-20} + 10))
     active && [ "$(pid)" = "$old" ] || fail "it was restarted while the camera stalled"
     within 60 "and it still waits" trouble "$old"
     kill -CONT $feeder
@@ -232,13 +232,13 @@ step_upgrade() {
     mark
     local old
     old=$(pid)
-    apt-get install -y /host/kestrel-agent_0.0.2_amd64.deb </dev/null || fail "apt install of the next version"
+    apt-get install -y "/host/kestrel-agent_0.0.2_$arch.deb" </dev/null || fail "apt install of the next version"
     [ "$(dpkg-query -W -f '${Version}' $unit)" = 0.0.2 ] || fail "still the old version"
     within 90 "the new version flies" replaced "$old"
     grep -q '^drone: vm-drone' $config && grep -q learned /var/lib/kestrel/keep || fail "configuration or state were lost"
     pass "configuration and state were kept"
     systemctl disable --now $unit
-    apt-get install -y --reinstall /host/kestrel-agent_0.0.2_amd64.deb </dev/null || fail "apt install again"
+    apt-get install -y --reinstall "/host/kestrel-agent_0.0.2_$arch.deb" </dev/null || fail "apt install again"
     sleep 3
     [ "$(systemctl is-enabled $unit) $(systemctl is-active $unit)" = 'disabled inactive' ] || fail "an upgrade started what was switched off"
     pass "a service that was switched off stays so"
@@ -258,7 +258,7 @@ step_remove() {
 
 # install.sh and uninstall.sh, both rooms, with the packages that the host has fetched: there is no network here.
 step_clone() {
-    export PATH=/host/tools:$PATH npm_config_cache=/host/npm-cache npm_config_offline=true KESTREL_CACHE=/host/cache
+    export PATH=/host/tools:$PATH npm_config_cache=/host/npm-cache npm_config_offline=true npm_config_update_notifier=false KESTREL_CACHE=/host/cache
     npm_config_registry=$(cat /host/registry)
     export npm_config_registry
     local here=/host/clone/systemd
@@ -288,7 +288,6 @@ export DEBIAN_FRONTEND=noninteractive
 # To look at while it runs: there is no other way into this VM.
 journalctl -b -f -u $unit --no-pager -o short-monotonic >>/host/journal.log 2>&1 &
 [ "$step" = install ] || [ "$step" = clone ] || [ -x /usr/bin/kestrel-agent ] || prepare
-[ $# = 0 ] || steps=("$@")
 from=$step begun=
 for step in "${steps[@]}"; do
     [ "$step" != "$from" ] || begun=1
