@@ -8,7 +8,7 @@ import t from 'tap'
 import { natsEnvironment, needsNats } from '../support/nats.js'
 import { waitFor } from '../support/processes.js'
 
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -37,7 +37,7 @@ t.test(
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
     })
     const said = (what: string, pattern: RegExp) =>
-      waitFor(what, () => pattern.exec(output) ?? undefined, { timeoutS: 120, context: () => output })
+      waitFor(what, () => pattern.exec(output) ?? undefined, { timeoutS: 240, context: () => output })
 
     const [, first] = await said('an update', /drone-1 flies version 1, from (trainer-\d)/)
     const [, named, pid] = await said(
