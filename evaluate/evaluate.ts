@@ -174,16 +174,8 @@ async function replay(
 /** One engine for all schemes, built when the first of them trains. */
 function sharedEngine(student: Student, settings: Settings, log: Log) {
   let engine: Promise<TrainingEngine> | undefined
-  const { engine: name, provider, threads, microBatch } = settings.training
   return {
-    get: () =>
-      (engine ??= createEngine(student, {
-        engine: name,
-        provider,
-        threads,
-        ...(microBatch === 0 ? {} : { microBatch }),
-        log,
-      })),
+    get: () => (engine ??= createEngine(student, { ...settings.training, log })),
     dispose: async () => (await engine)?.dispose(),
   }
 }

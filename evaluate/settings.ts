@@ -17,10 +17,10 @@ const settingsSchema = sessionOptionsSchema.omit({ seed: true }).extend({
       microBatch: z
         .number()
         .int()
-        .min(0)
+        .min(1)
         .max(1024)
-        .default(0)
-        .describe('images at once; 0: as the engine chooses'),
+        .optional()
+        .describe('images at once; as the engine chooses without'),
       threads: z.number().int().min(0).max(256).default(0).describe('threads that compute; 0: all cores'),
     })
     .prefault({}),

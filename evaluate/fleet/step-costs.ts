@@ -56,9 +56,8 @@ export async function measureStepCosts(options: {
       whole.push(await timed(phase))
     }
     const iterationS = median(await timeIterations(frames, context))
-    // The first of each allocates.
-    const restS = Math.max(0, median(whole.slice(1)) - settings.iterations * iterationS)
-    return { labelS: median(labels.slice(1)), iterationS, restS }
+    const restS = Math.max(0, median(warm(whole)) - settings.iterations * iterationS)
+    return { labelS: median(warm(labels)), iterationS, restS }
   } finally {
     await drone.dispose()
     await teacher.release()
@@ -78,7 +77,12 @@ async function timeIterations(frames: RouteFrame[], { student, engine, settings 
     await training.lossAndGradient(batch, parameters)
     times.push((performance.now() - beganMs) / 1000)
   }
-  return times.slice(1)
+  return warm(times)
+}
+
+/** Without the first, which allocates; in a flight so short that there is only one, that. */
+function warm(times: number[]): number[] {
+  return times.length > 1 ? times.slice(1) : times
 }
 
 function median(values: number[]): number {
