@@ -202,19 +202,18 @@ arm64_package() {
     [ -n "$from" ] && [ -z "$pack" ] || "$source/systemd/package-deb.sh" --version 0.0.1 --out "$work" arm64
 }
 
+arm64() {
+    arm64_package
+    arm64_programs
+    arm64_system
+}
+
 case ${only:-all} in
 all)
     amd64
-    arm64_package
-    arm64_programs
-    arm64_system
+    arm64
     ;;
-amd64) amd64 ;;
-arm64)
-    arm64_package
-    arm64_programs
-    arm64_system
-    ;;
+amd64 | arm64) "$only" ;;
 arm64-programs | arm64-system)
     arm64_package
     "${only/-/_}"
