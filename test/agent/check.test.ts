@@ -105,7 +105,7 @@ t.test('all of it works; a running agent answers, is not disturbed, and says whe
     const ask = start(bins.agent, ['status', '--json', '--config', file])
     return (await ask.ended) === 0 ? JSON.parse(ask.output()) : undefined
   }
-  await waitFor('the agent to fly', () => (existsSync(join(folder, 'state/agent.sock')) ? true : undefined), {
+  await waitFor('the agent to fly', () => existsSync(join(folder, 'state/agent.sock')), {
     timeoutS: 60,
     context: run.output,
   })

@@ -67,7 +67,7 @@ async function openSocket(t: Test, options: { access?: 'owner' | 'group' | 'ever
 
 const tick = () => new Promise(resolve => setTimeout(resolve, 2))
 const joined = (readers: Readers, count: number) =>
-  waitFor(`${count} readers`, () => (readers.size === count ? true : undefined), { timeoutS: 30 })
+  waitFor(`${count} readers`, () => readers.size === count, { timeoutS: 30 })
 
 t.test('a reader has one message on its way and the newest waiting, whatever it does', async () => {
   const step = fc.constantFrom('offer', 'offer', 'sent', 'ask')
@@ -388,7 +388,7 @@ t.test('a WebSocket that is stuck, talks too much or comes too many costs nobody
   const heard = () => asking.messages.flatMap(found => (found.kind === 'labels' ? [found.sequence] : []))
   const before = heard().length
   asking.socket.send('next')
-  await waitFor('one more', () => (heard().length > before ? true : undefined), { timeoutS: 30 })
+  await waitFor('one more', () => heard().length > before, { timeoutS: 30 })
   t.equal(heard().at(-1), frames, 'the newest')
   t.ok(readers.totals.dropped > 0)
   const half = connect(outlet.port, '127.0.0.1')

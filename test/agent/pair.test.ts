@@ -196,14 +196,14 @@ t.test(
     t.teardown(() => pair.stop())
     await pair.label(testImage(1))
     // Those of the tests before end in their own time.
-    await waitFor('no quiet thread', () => (quietThreads() === 0 ? true : undefined), { timeoutS: 30 })
+    await waitFor('no quiet thread', () => quietThreads() === 0, { timeoutS: 30 })
     await pair.load(student.bytes.slice())
     t.equal(quietThreads(), 3, 'its own thread and two of the pool')
     t.equal(idleThreads(), 3, 'they take only what others leave')
     await pair.swap()
     t.ok(idleThreads() <= 1, 'none that flies is idle')
     // The one that was relieved gives way while it cleans up; its pool ends.
-    await waitFor('one quiet thread', () => (quietThreads() === 1 ? true : undefined), { timeoutS: 30 })
+    await waitFor('one quiet thread', () => quietThreads() === 1, { timeoutS: 30 })
     await pair.label(testImage(1))
     t.equal(quietThreads(), 1)
   },
@@ -215,7 +215,7 @@ t.test(
   async t => {
     const pair = await StudentPair.create(student, student.bytes, { threads: 2 })
     t.teardown(() => pair.stop())
-    await waitFor('no idle thread', () => (idleThreads() === 0 ? true : undefined), { timeoutS: 30 })
+    await waitFor('no idle thread', () => idleThreads() === 0, { timeoutS: 30 })
     await pair.load(student.bytes.slice())
     t.equal(idleThreads(), 2)
     await unstarved(Promise.resolve(), { patienceMs: 1 })

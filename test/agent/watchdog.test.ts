@@ -76,7 +76,7 @@ t.test(
     const agent = start(bins.agent, ['run', '--config', config], { env })
     const pid = agent.child.pid!
     t.teardown(() => agent.stop('SIGKILL'))
-    await waitFor('two feeds', () => (fed() >= 2 ? true : undefined), {
+    await waitFor('two feeds', () => fed() >= 2, {
       timeoutS: 150,
       context: agent.output,
     })
@@ -99,7 +99,7 @@ t.test(
     t.equal(fed(), before, 'longer than the watchdog waits')
     t.match(await askAgent(join(folder, 'agent.sock'), { command: 'status' }), { drone: 'kes1' })
     letGo()
-    await waitFor('feeds once they go on', () => (fed() > before ? true : undefined), {
+    await waitFor('feeds once they go on', () => fed() > before, {
       timeoutS: 30,
       context: agent.output,
     })

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +5,7 @@ import { buildDeepLab } from '@kestrel/models'
 import { aerialClasses, aerialPalette } from '@kestrel/simulator'
 import t from 'tap'
 import { natsEnvironment, needsNats } from '../support/nats.js'
-import { waitFor } from '../support/processes.js'
+import { start, waitFor } from '../support/processes.js'
 
 t.setTimeout(900_000)
 
@@ -22,22 +21,17 @@ t.test(
     writeFileSync(student, buildDeepLab({ classes: aerialClasses, palette: aerialPalette, ...size, seed: 1 }))
     const main = join(root, 'evaluate/dist/cluster/main.js')
     const options = ['--trainers', '2', '--drones', '1', '--student', student, '--out', join(dir, 'cluster')]
-    const example = spawn(process.execPath, [main, ...options], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: natsEnvironment(),
-    })
-    let output = ''
-    for (const stream of [example.stdout, example.stderr]) stream.on('data', chunk => (output += chunk))
-    const ended = new Promise(resolve => example.once('exit', resolve))
+    const example = start(main, options, { cwd: root, env: natsEnvironment() })
     t.teardown(async () => {
-      // The processes that it started end with it.
-      example.kill('SIGTERM')
-      await ended
+      // Asked like this it ends the processes that it started, too.
+      await example.stop('SIGINT')
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
     })
     const said = (what: string, pattern: RegExp) =>
-      waitFor(what, () => pattern.exec(output) ?? undefined, { timeoutS: 240, context: () => output })
+      waitFor(what, () => pattern.exec(example.output()) ?? undefined, {
+        timeoutS: 240,
+        context: example.output,
+      })
 
     const [, first] = await said('an update', /drone-1 flies version 1, from (trainer-\d)/)
     const [, named, pid] = await said(
@@ -53,7 +47,6 @@ t.test(
     const second = first === 'trainer-1' ? 'trainer-2' : 'trainer-1'
     await said('the other trainer', new RegExp(`drone-1 is taught by ${second}`))
     await said('what the other taught', new RegExp(`drone-1 flies version \\d+, from ${second}`))
-    example.kill('SIGINT')
-    t.equal(await ended, 0)
+    t.equal(await example.stop('SIGINT'), 0)
   },
 )

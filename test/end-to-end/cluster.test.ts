@@ -61,7 +61,7 @@ t.test(
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
     })
     const until = (what: string, condition: () => boolean, timeoutS = 150) =>
-      waitFor(what, () => condition() || undefined, {
+      waitFor(what, condition, {
         timeoutS,
         context: () =>
           [...trainers].map(([name, { output }]) => `--- ${name}\n${output().slice(-4000)}`).join('\n'),

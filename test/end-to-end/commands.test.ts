@@ -95,13 +95,13 @@ t.test(
       )
     const first = chain.next()
     await send(1, first)
-    await waitFor('the refusal', () => results().length === 1 || undefined, { timeoutS: 60 })
+    await waitFor('the refusal', () => results().length === 1, { timeoutS: 60 })
     t.match(results()[0], { applied: false, reason: 'paused' })
     t.match(await station.command('kes1', { kind: 'learning', on: true }), {
       done: true,
       learning: { paused: false },
     })
-    await waitFor('segments again', () => segments() > before || undefined, { timeoutS: 60 })
+    await waitFor('segments again', () => segments() > before, { timeoutS: 60 })
 
     t.match(await station.command('kes1', { kind: 'sampling', minFps: 2, maxFps: 3 }), {
       done: true,
@@ -119,7 +119,7 @@ t.test(
       detail: 'version 0 flies, not version 1: nothing was rolled back',
     })
     await send(1, first)
-    await waitFor('version 1', () => results().length === 2 || undefined, { timeoutS: 60 })
+    await waitFor('version 1', () => results().length === 2, { timeoutS: 60 })
     t.match(results()[1], { applied: true, version: 1 })
     t.match(await station.command('kes1', { kind: 'save-checkpoint' }), { done: true, detail: /checkpoints/ })
     t.match(await station.command('kes1', { kind: 'roll-back', fromVersion: 1 }), {

@@ -52,7 +52,7 @@ t.test(
     const context = () => output
     const updates = () => Number([...output.matchAll(/(\d+) updates;/g)].at(-1)?.[1] ?? 0)
     const more = (what: string, count: number) =>
-      waitFor(what, () => (updates() >= count ? true : undefined), { timeoutS: 240, context })
+      waitFor(what, () => updates() >= count, { timeoutS: 240, context })
 
     await more('a first update', 1)
     for (const name of ['simulator', 'ground-station', 'agent']) {

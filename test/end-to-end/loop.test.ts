@@ -107,7 +107,7 @@ async function fly(t: Test, setup: Setup, { restarts }: { restarts: boolean }) {
 
     await agent.stop('SIGKILL')
     const lastFlown = observer.applied.at(-1)?.version ?? -1
-    await waitFor('the last will', () => (observer.statuses.at(-1)?.online === false ? true : undefined), {
+    await waitFor('the last will', () => observer.statuses.at(-1)?.online === false, {
       timeoutS,
       context,
     })

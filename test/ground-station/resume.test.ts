@@ -37,7 +37,7 @@ t.test(
       await ground.stop('SIGKILL')
     })
     const until = (what: string, condition: () => boolean) =>
-      waitFor(what, () => condition() || undefined, { timeoutS: 300, context: () => ground.output() })
+      waitFor(what, condition, { timeoutS: 300, context: () => ground.output() })
     let first = 0
     const segment = async () => {
       await drone.segment(first)

@@ -129,7 +129,7 @@ export async function startPairedFlight(
     status,
     async learns(updates) {
       const before = flown()
-      await waitFor(`${updates} updates`, () => (flown() >= before + updates ? true : undefined), {
+      await waitFor(`${updates} updates`, () => flown() >= before + updates, {
         timeoutS: 240,
         context: () => log.lines.slice(-40).join('\n'),
       })

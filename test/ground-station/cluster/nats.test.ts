@@ -33,7 +33,7 @@ t.test('leases and sessions on a real server', needsNats, async t => {
   t.equal(await leases.write('drone.a', 'one', first!), undefined, 'it was changed meanwhile')
   t.same(await leases.read('drone.a'), { value: 'two', revision: second })
   await leases.announce('one.1', 3)
-  await waitFor('what is watched', () => (seen.length > 0 && present.size > 0) || undefined, { timeoutS: 20 })
+  await waitFor('what is watched', () => seen.length > 0 && present.size > 0, { timeoutS: 20 })
   t.same(seen.at(-1), ['drone.a', { value: 'two', revision: second }])
   t.same([...present], [['one.1', 3]])
 

@@ -66,8 +66,7 @@ function setUp() {
   }
 }
 
-const until = (what: string, condition: () => boolean) =>
-  waitFor(what, () => condition() || undefined, { timeoutS: 10 })
+const until = (what: string, condition: () => boolean) => waitFor(what, condition, { timeoutS: 10 })
 /** Long enough for whatever must not happen. */
 const while_ = () => clock.sleep(50)
 
