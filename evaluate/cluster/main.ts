@@ -46,7 +46,9 @@ async function main({ drones, trainers, student, minutes, out: folder }: Options
   say(`Configurations and logs: ${relative(process.cwd(), out) || '.'}. Ctrl-C ends it all`)
   const watch = new ClusterWatch({ ...plan, say })
   let told = ''
-  const interrupted = new Promise<void>(done => void process.once('SIGINT', done))
+  const interrupted = new Promise<void>(done => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done())
+  })
   const tell = setInterval(() => {
     const busy = plan.drones.map(({ name }) => watch.owner(name)).find(owner => crew.pid(owner) !== undefined)
     if (busy === undefined || busy === told) return

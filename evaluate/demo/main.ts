@@ -69,9 +69,11 @@ async function main(argv: string[]): Promise<number> {
   await judge.start()
 
   let interrupted = false
-  process.once('SIGINT', () => {
-    interrupted = true
-  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      interrupted = true
+    })
+  }
   const elapsedS = () => (performance.now() - beganMs) / 1000
   while (elapsedS() < totalS && !interrupted) {
     await new Promise(done => setTimeout(done, 1000))

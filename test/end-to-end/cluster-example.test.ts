@@ -23,8 +23,7 @@ t.test(
     const options = ['--trainers', '2', '--drones', '1', '--student', student, '--out', join(dir, 'cluster')]
     const example = start(main, options, { cwd: root, env: natsEnvironment() })
     t.teardown(async () => {
-      // Asked like this it ends the processes that it started, too.
-      await example.stop('SIGINT')
+      await example.stop('SIGTERM')
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
     })
     const said = (what: string, pattern: RegExp) =>
@@ -47,6 +46,6 @@ t.test(
     const second = first === 'trainer-1' ? 'trainer-2' : 'trainer-1'
     await said('the other trainer', new RegExp(`drone-1 is taught by ${second}`))
     await said('what the other taught', new RegExp(`drone-1 flies version \\d+, from ${second}`))
-    t.equal(await example.stop('SIGINT'), 0)
+    t.equal(await example.stop('SIGTERM'), 0)
   },
 )
