@@ -191,7 +191,7 @@ arm64_unit() {
 Description=The steps of in-vm.sh
 [Service]
 Type=exec
-Environment=PATIENCE=$patience WATCHDOG=$watchdog "STEPS=${STEPS:-install fly killed hung unplugged reboot rebooted power recovered upgrade remove}"
+Environment=PATIENCE=$patience WATCHDOG=$watchdog "STEPS=${STEPS:-install fly killed hung student mistake unplugged stalled reboot rebooted power recovered upgrade remove}"
 ExecStart=/bin/sh -c 'until systemctl start opt-payload.mount; do sleep 1; done; exec bash /host/in-vm.sh >/dev/console 2>&1'
 [Install]
 WantedBy=multi-user.target
