@@ -1,4 +1,9 @@
-import { readAssignments, type SessionOptions, sessionOptionsSchema } from '@kestrel/ground-station'
+import {
+  engineOptionsSchema,
+  readAssignments,
+  type SessionOptions,
+  sessionOptionsSchema,
+} from '@kestrel/ground-station'
 import { parseConfig } from '@kestrel/runtime'
 import { z } from 'zod'
 
@@ -10,20 +15,7 @@ const settingsSchema = sessionOptionsSchema.omit({ seed: true }).extend({
       videoCodec: z.enum(['h264', 'hevc', 'av1']).default('h264').describe('of the segments'),
     })
     .prefault({}),
-  training: z
-    .strictObject({
-      engine: z.enum(['onnx', 'tfjs']).default('onnx').describe('what computes the gradients'),
-      provider: z.enum(['cpu', 'cuda', 'webgpu']).default('cpu').describe('where the onnx engine computes'),
-      microBatch: z
-        .number()
-        .int()
-        .min(1)
-        .max(1024)
-        .optional()
-        .describe('images at once; as the engine chooses without'),
-      threads: z.number().int().min(0).max(256).default(0).describe('threads that compute; 0: all cores'),
-    })
-    .prefault({}),
+  training: engineOptionsSchema.prefault({}),
   oneTime: z
     .strictObject({
       seconds: z
@@ -125,7 +117,9 @@ export function describeSettings(): string {
       const group = innermost(field)
       if (group instanceof z.ZodObject)
         return describe(group.shape as Record<string, z.ZodType>, `${prefix}${key}.`)
-      return [`  ${`${prefix}${key}=${defaults[`${prefix}${key}`]}`.padEnd(32)} ${field.description ?? ''}`]
+      const value = defaults[`${prefix}${key}`]
+      const assignment = `${prefix}${key}${value === undefined ? '' : `=${value}`}`
+      return [`  ${assignment.padEnd(32)} ${field.description ?? ''}`]
     })
   const defaults = flattenSettings(readSettings())
   return describe(settingsSchema.shape as unknown as Record<string, z.ZodType>, '').join('\n')

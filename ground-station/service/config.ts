@@ -5,8 +5,7 @@ import { clusterSchema } from '../cluster/config.js'
 import { fleetOptionsSchema } from '../fleet/options.js'
 import { type BrokerAuthConfig, brokerAuthSchema } from '../security/broker-auth.js'
 import { sessionOptionsSchema } from '../session/options.js'
-
-const threads = z.number().int().min(0).max(256)
+import { engineOptionsSchema } from '../training/options.js'
 
 /** Everything that can be set about the ground station: defaults, units and help in this one place. */
 export const groundConfigSchema = z.strictObject({
@@ -46,16 +45,8 @@ export const groundConfigSchema = z.strictObject({
     .min(1)
     .describe('the teacher: FILE.onnx (with FILE.json), labels:DIR or labels:sim:SCENARIO'),
   stateDir: z.string().min(1).default('state').describe('folder that keeps the training state of each drone'),
-  training: z
-    .strictObject({
-      engine: z.enum(['onnx', 'tfjs']).default('onnx').describe('what computes gradients'),
-      provider: z
-        .enum(['cpu', 'cuda', 'webgpu'])
-        .default('cpu')
-        .describe('where the onnx engine computes them'),
-      threads: threads
-        .default(0)
-        .describe('CPU threads of training and teacher; 0: one for each physical core'),
+  training: engineOptionsSchema
+    .extend({
       nice: z
         .number()
         .int()
@@ -65,13 +56,6 @@ export const groundConfigSchema = z.strictObject({
         .describe(
           'niceness of labelling and training: what else runs on this machine, such as agents, goes first',
         ),
-      microBatch: z
-        .number()
-        .int()
-        .min(1)
-        .max(1024)
-        .optional()
-        .describe('frames that go through the training graph at once; fewer need less memory'),
     })
     .prefault({})
     .describe('the training engine'),
