@@ -36,3 +36,19 @@ export function sampleWithoutReplacement(n: number, count: number, rng: Rng): Ui
   }
   return Uint32Array.from(chosen).sort()
 }
+
+/**
+ * `count` distinct indices of `weights`, in ascending order, drawn one after another, each in proportion to the weights that are left
+ * (Efraimidis and Spirakis, 2006: the greatest keys ln(u) / weight).
+ *
+ * @param weights > 0
+ */
+export function weightedSampleWithoutReplacement(
+  weights: ArrayLike<number>,
+  count: number,
+  rng: Rng,
+): Uint32Array {
+  const keys = Float64Array.from(weights, weight => Math.log(1 - rng.float()) / weight)
+  const order = Uint32Array.from(keys.keys()).sort((a, b) => keys[b] - keys[a])
+  return order.slice(0, count).sort()
+}

@@ -30,6 +30,7 @@ export async function createOneTime(context: SchemeContext): Promise<Scheme> {
       codec: 'checkpoint',
       iterations: oneTime.iterations,
       horizonS: Math.max(settings.horizonS, windowS),
+      halfLifeS: 0,
       holdOutFraction: 0,
       asr: { ...settings.asr, enabled: false, fps: oneTime.fps },
       atr: { ...settings.atr, enabled: false },

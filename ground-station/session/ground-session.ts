@@ -48,13 +48,18 @@ export class GroundSession {
   constructor(options: SessionInit) {
     const { student, engine, teacher, clock, start, state, threads, log } = options
     this.options = sessionOptions(options.options)
-    const { horizonS, maxFrames, maxBufferMB, asr, updatePeriodS } = this.options
+    const { horizonS, halfLifeS, maxFrames, maxBufferMB, asr, updatePeriodS } = this.options
     this.#student = student
     this.#engine = engine
     this.#clock = clock
     this.#log = log
     this.#threads = threads
-    this.#buffer = new ReplayBuffer({ horizonMs: horizonS * 1000, maxFrames, maxBytes: maxBufferMB * 1e6 })
+    this.#buffer = new ReplayBuffer({
+      horizonMs: horizonS * 1000,
+      halfLifeMs: halfLifeS === 0 ? undefined : halfLifeS * 1000,
+      maxFrames,
+      maxBytes: maxBufferMB * 1e6,
+    })
     this.#intake = new SegmentIntake({ student, teacher, buffer: this.#buffer, log })
     this.#rollBack = new RollBack({ student, threads, options: this.options.rollBack, log })
     const saved = state !== undefined && belongsTo(state, student) ? state : undefined

@@ -64,6 +64,12 @@ export const sessionOptionsSchema = z.strictObject({
     .max(86_400)
     .default(240)
     .describe('T_horizon: frames older than this are forgotten, s'),
+  halfLifeS: z
+    .number()
+    .nonnegative()
+    .max(86_400)
+    .default(20)
+    .describe('a frame older by so many s trains half as often; 0: all of T_horizon alike, as in the paper'),
   iterations: z.number().int().min(1).max(10_000).default(20).describe('K: training iterations in one phase'),
   fitPeriod: z
     .boolean()

@@ -1,5 +1,5 @@
 import { IGNORE, type LabelMap, resizeLabels } from '@kestrel/models'
-import { type Rng, sampleWithoutReplacement } from '@kestrel/runtime'
+import { type Rng, weightedSampleWithoutReplacement } from '@kestrel/runtime'
 import type { Batch } from '../training/engine.js'
 import { countPixels } from '../training/loss/class-weights.js'
 
@@ -19,6 +19,7 @@ export interface LabelledFrame {
  */
 export class ReplayBuffer {
   readonly #horizonMs: number
+  readonly #halfLifeMs: number
   readonly #maxFrames: number
   readonly #maxBytes: number
   #frames: LabelledFrame[] = []
@@ -28,10 +29,14 @@ export class ReplayBuffer {
   /** Frames in a row that were too old and yet from one to the next newer, ms of the drone's clock: the first and the last of them. */
   #stale: { firstMs: number; lastMs: number } | undefined
 
-  /** @param options.horizonMs T_horizon */
-  constructor(options: { horizonMs: number; maxFrames?: number; maxBytes?: number }) {
-    const { horizonMs, maxFrames = 1000, maxBytes = 512e6 } = options
+  /**
+   * @param options.horizonMs T_horizon
+   * @param options.halfLifeMs a frame that is older by this much is drawn half as often; all alike without
+   */
+  constructor(options: { horizonMs: number; halfLifeMs?: number; maxFrames?: number; maxBytes?: number }) {
+    const { horizonMs, halfLifeMs = Number.POSITIVE_INFINITY, maxFrames = 1000, maxBytes = 512e6 } = options
     this.#horizonMs = horizonMs
+    this.#halfLifeMs = halfLifeMs
     this.#maxFrames = maxFrames
     this.#maxBytes = maxBytes
   }
@@ -114,7 +119,7 @@ export class ReplayBuffer {
   }
 
   /**
-   * A mini-batch, uniform over the frames but the newest `exclude`: B different frames, or all where there are fewer.
+   * A mini-batch of the frames but the newest `exclude`, newer ones rather than older ones: B different frames, or all where there are fewer.
    *
    * @param size B
    * @returns undefined where no frame is left to train on
@@ -122,7 +127,13 @@ export class ReplayBuffer {
   sample(rng: Rng, size: number, exclude = 0): Batch | undefined {
     const available = this.#frames.length - exclude
     if (available <= 0) return undefined
-    const chosen = sampleWithoutReplacement(available, size, rng)
+    const newestMs = this.#frames[available - 1].timeMs
+    const weights = Float64Array.from(
+      { length: available },
+      // At least something: a weight of 0 could not be drawn where all others are.
+      (_, i) => Math.max(2 ** ((this.#frames[i].timeMs - newestMs) / this.#halfLifeMs), 1e-300),
+    )
+    const chosen = weightedSampleWithoutReplacement(weights, size, rng)
     const { image, labels } = this.#frames[0]
     const images = new Uint8Array(chosen.length * image.length)
     const maps = new Uint8Array(chosen.length * labels.data.length)

@@ -84,6 +84,26 @@ t.test('mini-batches are uniform over the frames, without the newest that are he
   t.equal(buffer.sample(rng, 3, 10), undefined)
 })
 
+t.test('with a half-life, newer frames are drawn more often: half as often for each of it', async t => {
+  const buffer = new ReplayBuffer({ horizonMs: 1e9, halfLifeMs: 1000 })
+  // The last is held out; ages are those before the one that is not.
+  for (const [id, timeMs] of [0, 1000, 2000, 90_000].entries()) buffer.add(frame(id, timeMs))
+  const rng = createRng(4)
+  const counts = [0, 0, 0, 0]
+  for (let i = 0; i < 7000; i++) counts[buffer.sample(rng, 1, 1)!.labels[0]]++
+  // 1000, 2000 and 4000 of 7000, standard deviation at most 42.
+  for (const [id, expected] of [1000, 2000, 4000, 0].entries()) {
+    t.ok(Math.abs(counts[id] - expected) < 170, counts.join())
+  }
+  // So old that its weight is nothing, it is still there for a mini-batch that wants all.
+  const old = new ReplayBuffer({ horizonMs: 1e9, halfLifeMs: 1 })
+  for (const [id, timeMs] of [0, 1000, 1e6, 1e6 + 1].entries()) old.add(frame(id, timeMs))
+  t.same(
+    [...old.sample(rng, 8)!.labels].filter((_, i) => i % (W * H) === 0),
+    [0, 1, 2, 3],
+  )
+})
+
 t.test('it knows how many pixels of each class it holds, without the newest that are held out', async () => {
   fc.assert(
     fc.property(

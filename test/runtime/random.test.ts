@@ -1,4 +1,4 @@
-import { createRng, sampleWithoutReplacement } from '@kestrel/runtime'
+import { createRng, sampleWithoutReplacement, weightedSampleWithoutReplacement } from '@kestrel/runtime'
 import fc from 'fast-check'
 import t from 'tap'
 
@@ -31,5 +31,29 @@ t.test(
         return sample.every((value, i) => value < n && (i === 0 || value > sample[i - 1]))
       }),
     )
+  },
+)
+
+t.test(
+  'weighted samples are as likely as draws one after another, in proportion to what is left',
+  async t => {
+    const weights = [4, 1, 3, 2]
+    const rng = createRng('weights')
+    const n = 20000
+    const found = [0, 0, 0, 0]
+    for (let k = 0; k < n; k++) {
+      const sample = weightedSampleWithoutReplacement(weights, 2, rng)
+      if (sample.length !== 2 || sample[0] >= sample[1]) t.fail(`drew ${sample}`)
+      for (const i of sample) found[i]++
+    }
+    weights.forEach((weight, i) => {
+      // First, or second after one of the others.
+      const later = weights.map((other, j) => (j === i ? 0 : ((other / 10) * weight) / (10 - other)))
+      const expected = weight / 10 + later.reduce((sum, value) => sum + value, 0)
+      const error = Math.sqrt((expected * (1 - expected)) / n)
+      t.ok(Math.abs(found[i] / n - expected) < 4 * error, `${i}: ${found[i] / n}, expected ${expected}`)
+    })
+    t.same([...weightedSampleWithoutReplacement([1, 1e-300, 1], 9, rng)], [0, 1, 2])
+    t.same([...weightedSampleWithoutReplacement([], 3, rng)], [])
   },
 )
