@@ -19,7 +19,7 @@ export interface PhaseResult {
 }
 
 /**
- * One training phase (Algorithm 2 of the paper): K iterations, each on a mini-batch B uniform over the replay buffer; the
+ * One training phase (Algorithm 2 of the paper): K iterations, each on a mini-batch B from the replay buffer; the
  * moments of Adam advance for all coordinates, and w ← w − u on I_n only.
  *
  * @param options.parameters w, [P], changed in place
