@@ -1,4 +1,4 @@
-import { createLog, messageOf, RealClock, silentLog, UserError } from '@kestrel/runtime'
+import { createLog, messageOf, RealClock, silentLog, stopSignal, UserError } from '@kestrel/runtime'
 import { Command, Option } from 'commander'
 import type { CameraOptions } from '../camera/camera.js'
 import { hasV4l2, linuxKernel } from '../camera/v4l2/kernel.js'
@@ -187,17 +187,10 @@ async function cameras(source: string | undefined, options: CamerasOptions): Pro
 
 async function run(file: string): Promise<number> {
   let log = createLog('agent')
-  const stopping = new AbortController()
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stopping.signal.aborted) process.exit(FAILED)
-    log.info(`Stopping (${signal}); once more stops at once`)
-    stopping.abort()
-  }
+  const stopping = stopSignal(name => log.info(`Stopping (${name}); once more stops at once`))
   const stopped = new Promise<void>(resolve => {
-    stopping.signal.addEventListener('abort', () => resolve(), { once: true })
+    stopping.addEventListener('abort', () => resolve(), { once: true })
   })
-  for (const signal of signals) process.on(signal, onSignal)
   try {
     const config = loadAgentConfig(file)
     log = createLog('agent', config.log)
@@ -206,7 +199,7 @@ async function run(file: string): Promise<number> {
     const agent = await startAgent(config, { log })
     try {
       await Promise.race([agent.finished, stopped])
-      if (!stopping.signal.aborted) log.info('The video has ended')
+      if (!stopping.aborted) log.info('The video has ended')
     } finally {
       await agent.stop()
     }
@@ -220,7 +213,5 @@ async function run(file: string): Promise<number> {
     }
     log.error(`Failed: ${error instanceof Error ? error.stack : messageOf(error)}`)
     return FAILED
-  } finally {
-    for (const signal of signals) process.off(signal, onSignal)
   }
 }

@@ -1,6 +1,7 @@
+import { once } from 'node:events'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
-import { UserError } from '@kestrel/runtime'
+import { stopSignal, UserError } from '@kestrel/runtime'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { Crew } from '../demo/crew.js'
 import { writePlan } from './plan.js'
@@ -46,9 +47,7 @@ async function main({ drones, trainers, student, minutes, out: folder }: Options
   say(`Configurations and logs: ${relative(process.cwd(), out) || '.'}. Ctrl-C ends it all`)
   const watch = new ClusterWatch({ ...plan, say })
   let told = ''
-  const interrupted = new Promise<void>(done => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done())
-  })
+  const interrupted = once(stopSignal(), 'abort')
   const tell = setInterval(() => {
     const busy = plan.drones.map(({ name }) => watch.owner(name)).find(owner => crew.pid(owner) !== undefined)
     if (busy === undefined || busy === told) return

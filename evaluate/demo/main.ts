@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { readStudentFile } from '@kestrel/models'
-import { UserError } from '@kestrel/runtime'
+import { stopSignal, UserError } from '@kestrel/runtime'
 import { loadScenario, openFlight } from '@kestrel/simulator'
 import { CommanderError } from 'commander'
 import { Crew, type Member } from './crew.js'
@@ -68,14 +68,9 @@ async function main(argv: string[]): Promise<number> {
   screen.say(`Watch it in a browser: http://127.0.0.1:${ports.dashboardPort}`)
   await judge.start()
 
-  let interrupted = false
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      interrupted = true
-    })
-  }
+  const stopping = stopSignal()
   const elapsedS = () => (performance.now() - beganMs) / 1000
-  while (elapsedS() < totalS && !interrupted) {
+  while (elapsedS() < totalS && !stopping.aborted) {
     await new Promise(done => setTimeout(done, 1000))
     const groundSays = crew.lastLine('ground-station')
     screen.update({ link, vehicle, judge, groundSays, elapsedS: elapsedS(), totalS })
@@ -85,6 +80,7 @@ async function main(argv: string[]): Promise<number> {
   await crew.stop()
   await link.close()
   vehicle.stop()
+  const interrupted = stopping.aborted
   const code = report(options, screen, { judge, link, beganMs, flownS, interrupted })
   await offerReview({
     ...{ root, logs: join(options.out, 'logs'), screen },

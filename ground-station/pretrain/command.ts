@@ -1,4 +1,4 @@
-import { createLog, UserError } from '@kestrel/runtime'
+import { createLog, stopSignal, UserError } from '@kestrel/runtime'
 import { Command, InvalidArgumentError } from 'commander'
 import { describeConfig } from '../service/describe-config.js'
 import type { PretrainProgress } from './pretrain.js'
@@ -51,9 +51,6 @@ async function run(options: {
   const { out } = options
   if (!/\.onnx$/i.test(out)) throw new UserError(`--out ${out}: expected FILE.onnx`)
   const recipe = loadRecipe(options.recipe)
-  const stopping = new AbortController()
-  process.once('SIGINT', () => stopping.abort())
-  process.once('SIGTERM', () => stopping.abort())
   const command = `kestrel-ground pretrain --recipe ${options.recipe} --out ${out}`
   const log = createLog('pretrain', { level: 'warn' })
   const { pretrain } = await import('./pretrain.js')
@@ -63,7 +60,7 @@ async function run(options: {
     command,
     log,
     progress: lines(),
-    signal: stopping.signal,
+    signal: stopSignal(),
   })
   if (judged === undefined) {
     process.stdout.write(

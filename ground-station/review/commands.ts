@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { createLog, messageOf, UserError } from '@kestrel/runtime'
+import { createLog, messageOf, stopSignal, UserError } from '@kestrel/runtime'
 import { Command, Option } from 'commander'
 import { DashboardServer } from '../dashboard/server.js'
 import { loadGroundConfig, logDir } from '../service/config.js'
@@ -50,10 +51,7 @@ export function reviewCommand(): Command {
       const page = `${server.url}/review${single === undefined ? '' : `#/flight/${encodeURIComponent(single)}`}`
       process.stdout.write(`Review of ${library.root}: ${page}\nCtrl+C ends it.\n`)
       if (options.open) openBrowser(page)
-      await new Promise<void>(done => {
-        process.once('SIGINT', () => done())
-        process.once('SIGTERM', () => done())
-      })
+      await once(stopSignal(), 'abort')
       await server.stop()
       await library.close()
     })

@@ -1,4 +1,4 @@
-import { createLog, type Log } from '@kestrel/runtime'
+import { createLog, type Log, stopSignal } from '@kestrel/runtime'
 import { Command } from 'commander'
 import { groundConfigSchema, loadGroundConfig } from './config.js'
 import { describeConfig } from './describe-config.js'
@@ -35,15 +35,10 @@ async function runUntilSignal(
   const ended = new Promise<number>(resolve => {
     end = resolve
   })
-  let asked = false
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (asked) process.exit(130)
-    asked = true
-    log.info(`${signal}: stopping after the iteration that runs (once more: at once)`)
+  stopSignal(name => {
+    log.info(`${name}: stopping after the iteration that runs (once more: at once)`)
     end(0)
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  })
   const running = await start(error => {
     log.error(`The learner is lost: ${error.message}`, { stack: error.stack })
     end(1)

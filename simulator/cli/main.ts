@@ -1,4 +1,4 @@
-import { createLog, type Log, UserError } from '@kestrel/runtime'
+import { createLog, type Log, stopSignal, UserError } from '@kestrel/runtime'
 import { Command, CommanderError } from 'commander'
 import { loadScenario } from '../scenario.js'
 import { World } from '../world/world.js'
@@ -60,7 +60,5 @@ function flown(name: string): FlownScenario {
 }
 
 async function untilSignal(task: (log: Log, signal: AbortSignal) => Promise<void>): Promise<void> {
-  const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
-  await task(createLog('sim', { level: 'info' }), stopping.signal)
+  await task(createLog('sim', { level: 'info' }), stopSignal())
 }

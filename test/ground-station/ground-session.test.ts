@@ -420,6 +420,42 @@ t.test('rare classes weigh more in a phase, and all alike where the paper is ask
   t.ok(new Set(balanced).size > 1, `${balanced}`)
 })
 
+t.test(
+  'newer frames train more often by halfLifeS, in seconds; all alike where the paper is asked for',
+  async t => {
+    /** How often each image was in a batch of a phase on twelve seconds, and which of them are of the first six. */
+    const drawn = async (halfLifeS: number) => {
+      let counts = new Map<string, number>()
+      const watched: TrainingEngine = {
+        name: 'onnx',
+        provider: 'cpu',
+        async lossAndGradient(batch, parameters) {
+          const image = Buffer.from(batch.images).toString('latin1')
+          counts.set(image, (counts.get(image) ?? 0) + 1)
+          return { loss: 1, gradient: new Float32Array(parameters.length) }
+        },
+        async dispose() {},
+      }
+      const options = { halfLifeS, iterations: 200, batchSize: 1, holdOutFraction: 0 }
+      const { session } = createSession({ engine: watched, options })
+      await session.addSegment(segments[0])
+      await session.runPhase()
+      const first = new Set(counts.keys())
+      counts = new Map()
+      await session.addSegment(segments[1])
+      await session.runPhase()
+      const all = [...counts].sort(([, a], [, b]) => b - a)
+      return { images: all.length, share: all[0][1] / 200, isNew: !first.has(all[0][0]) }
+    }
+    const paper = await drawn(0)
+    t.equal(paper.images, 2 * SEGMENT)
+    t.ok(paper.share < 0.2, `1/12, but ${paper.share}`)
+    const halves = await drawn(1)
+    t.ok(halves.isNew)
+    t.ok(halves.share > 0.4 && halves.share < 0.6, `1/2, but ${halves.share}`)
+  },
+)
+
 t.test('gradients that are no numbers change nothing', async t => {
   const broken: TrainingEngine = {
     name: 'onnx',
