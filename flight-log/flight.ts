@@ -1,55 +1,15 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { Message } from '@bufbuild/protobuf'
 import { isKeyPicture, type VideoFormat } from '@kestrel/link'
 import { messageOf, UserError } from '@kestrel/runtime'
-import { decodeMessage } from './decode.js'
-import {
-  FLIGHT_RECORD,
-  type FlightInfo,
-  parseFlightRecord,
-  type Side,
-  SUMMARY_RECORD,
-} from './flight-info.js'
-import { LogFile, type RawMessage } from './mcap/log-file.js'
-import { type FlightEvent, flightEvent, OVERVIEW, type OverviewData } from './overview.js'
+import type { FlightInfo, Side } from './flight-info.js'
+import { type FlightMessage, FlightPart, type ReadOptions } from './flight-part.js'
+import { readSeries } from './flight-series.js'
+import { type FlightEvent, flightEvent, type OverviewData } from './overview.js'
 import type { Event } from './proto/flight_pb.js'
 import type { CompressedVideo } from './proto/foxglove/CompressedVideo_pb.js'
-import { isCaptureTime } from './schemas.js'
-import { Rate, type Series, SeriesSketch, seriesKinds } from './series.js'
-import { type FileSummary, parseSummary } from './summary.js'
-import { msOf, nsOf } from './time.js'
-
-/** A message of a flight; times are Unix ms of the drone's clock. */
-export interface FlightMessage {
-  topic: string
-  timeMs: number
-  /** Who logged it; undefined for a log that is not ours. */
-  side?: Side
-  schema: string
-  encoding: string
-  data: Uint8Array
-  /** Decoded, where the type is known here. */
-  message?: Message
-}
-
-export interface ReadOptions {
-  /** Both included; the whole flight unless given. */
-  fromMs?: number
-  toMs?: number
-  /** Newest first. */
-  reverse?: boolean
-  limit?: number
-  /** Only what this side has logged; unless given the side that is nearer to the matter, and both for events and lines. */
-  side?: Side
-}
-
-interface Part {
-  file: LogFile
-  info?: FlightInfo
-  summary?: FileSummary
-  overview?: OverviewData
-}
+import { type Series, seriesKinds } from './series.js'
+import type { FileSummary } from './summary.js'
 
 /** What both sides say in their own way. */
 const ofBoth = new Set(['/events', '/log'])
@@ -61,9 +21,9 @@ const ofBoth = new Set(['/events', '/log'])
  */
 export async function openFlight(target: string | string[]): Promise<Flight> {
   const paths = Array.isArray(target) ? target : logFiles(target)
-  const parts: Part[] = []
+  const parts: FlightPart[] = []
   try {
-    for (const path of paths) parts.push(await openPart(path))
+    for (const path of paths) parts.push(await FlightPart.open(path))
   } catch (error) {
     for (const { file } of parts) await file.close()
     throw error
@@ -87,29 +47,13 @@ function logFiles(path: string): string[] {
   return files
 }
 
-async function openPart(path: string): Promise<Part> {
-  const file = await LogFile.open(path)
-  try {
-    const record = await file.metadata(FLIGHT_RECORD)
-    const summary = await file.metadata(SUMMARY_RECORD)
-    return {
-      file,
-      info: record && parseFlightRecord(record),
-      summary: summary && parseSummary(summary),
-    }
-  } catch (error) {
-    await file.close()
-    throw error
-  }
-}
-
 /** One flight, from all files that tell of it, in the drone's time. Reads by indexes: in memory are those and what is asked for. */
 export class Flight {
   /** In the order of their times, whatever they are called. */
-  readonly #parts: Part[]
+  readonly #parts: FlightPart[]
 
-  constructor(parts: Part[]) {
-    const beginNs = ({ file }: Part) => file.range()?.fromNs ?? 0n
+  constructor(parts: FlightPart[]) {
+    const beginNs = ({ file }: FlightPart) => file.range()?.fromNs ?? 0n
     this.#parts = [...parts].sort((a, b) => (beginNs(a) < beginNs(b) ? -1 : 1))
   }
 
@@ -140,13 +84,7 @@ export class Flight {
 
   /** First and last moment, Unix ms; undefined where no message is there. */
   get timeRange(): { fromMs: number; toMs: number } | undefined {
-    const ranges = this.#parts.flatMap(part =>
-      [true, false].flatMap(ofCamera => {
-        const range = part.file.range(topic => isCaptureTime(topic) === ofCamera)
-        const shift = ofCamera ? 0 : this.#shiftMs(part, '/log')
-        return range ? [{ fromMs: msOf(range.fromNs) - shift, toMs: msOf(range.toNs) - shift }] : []
-      }),
-    )
+    const ranges = this.#parts.flatMap(part => part.timeRanges)
     if (ranges.length === 0) return undefined
     return {
       fromMs: Math.min(...ranges.map(({ fromMs }) => fromMs)),
@@ -178,7 +116,7 @@ export class Flight {
     const wanted = Array.isArray(topics) ? topics : [topics]
     const streams = this.#parts.flatMap(part => {
       const mine = wanted.filter(topic => this.#serves(part, topic, side))
-      return this.#streams(part, mine, options)
+      return part.streams(mine, options)
     })
     const heads: { stream: AsyncGenerator<FlightMessage, void>; next: FlightMessage }[] = []
     const pull = async (stream: AsyncGenerator<FlightMessage, void>) => {
@@ -230,12 +168,12 @@ export class Flight {
 
   /** Of the whole flight, or of a stretch of it, in order. */
   async events(options: { fromMs?: number; toMs?: number } = {}): Promise<FlightEvent[]> {
-    const overviews = await this.#overviews()
+    const overviews = await this.overviews('/events')
     if (overviews?.every(({ data }) => data.eventsLeftOut === 0)) {
       const { fromMs = Number.NEGATIVE_INFINITY, toMs = Number.POSITIVE_INFINITY } = options
       return overviews
-        .flatMap(({ part, data }) =>
-          data.events.map(event => ({ ...event, timeMs: event.timeMs - this.#shiftMs(part, '/events') })),
+        .flatMap(({ data, shiftMs }) =>
+          data.events.map(event => ({ ...event, timeMs: event.timeMs - shiftMs })),
         )
         .filter(({ timeMs }) => timeMs >= fromMs && timeMs <= toMs)
         .sort((a, b) => a.timeMs - b.timeMs)
@@ -265,41 +203,15 @@ export class Flight {
     names: string[],
     options: { fromMs?: number; toMs?: number; maxPoints?: number } = {},
   ): Promise<Series[]> {
-    const range = this.timeRange ?? { fromMs: 0, toMs: 0 }
-    const { fromMs = range.fromMs, toMs = range.toMs, maxPoints = 1000 } = options
-    const known = names.filter(name => Object.hasOwn(seriesKinds, name))
-    const spanMs = Math.max(1, toMs - fromMs) / maxPoints
-    const overviews = await this.#overviews()
-    const found = new Map<string, Series>()
-    if (overviews !== undefined) {
-      for (const name of known) {
-        const { topic } = seriesKinds[name]
-        const mine = overviews.filter(({ part }) => this.#serves(part, topic, undefined))
-        // An overview of hundreds of points is what a first view shows; finer points are worth reading only in a part of the flight.
-        const whole = fromMs <= range.fromMs && toMs >= range.toMs
-        if (!whole && mine.some(({ data }) => (data.widthMs[name] ?? 0) > 2 * spanMs)) continue
-        found.set(name, this.#fromOverviews(name, mine, fromMs, toMs))
-      }
-    }
-    const missing = known.filter(name => !found.has(name))
-    if (missing.length > 0) {
-      for (const series of await this.#fromMessages(missing, { fromMs, toMs, maxPoints })) {
-        found.set(series.name, series)
-      }
-    }
-    return known.map(name => found.get(name)!)
+    return readSeries(this, names, options)
   }
 
   /** Positions, thinned out. */
   async track(): Promise<OverviewData['track']> {
-    const overviews = await this.#overviews()
-    const source = overviews?.filter(({ part }) => this.#serves(part, '/vehicle/position', undefined))
-    if (source !== undefined) {
-      return source.flatMap(({ part, data }) =>
-        data.track.map(
-          ([timeMs, ...place]) =>
-            [timeMs - this.#shiftMs(part, '/vehicle/position'), ...place] as OverviewData['track'][number],
-        ),
+    const overviews = await this.overviews('/vehicle/position')
+    if (overviews !== undefined) {
+      return overviews.flatMap(({ data, shiftMs }) =>
+        data.track.map(([timeMs, ...place]) => [timeMs - shiftMs, ...place] as OverviewData['track'][number]),
       )
     }
     const track: OverviewData['track'] = []
@@ -313,7 +225,7 @@ export class Flight {
 
   /** Sums of intersections and unions by class, for the table of IoU; undefined where nothing was scored. */
   async scores(): Promise<OverviewData['scores']> {
-    const overviews = await this.#overviews()
+    const overviews = await this.overviews()
     const sums = overviews?.flatMap(({ data }) => (data.scores ? [data.scores] : [])) ?? []
     if (sums.length === 0) return undefined
     const add = (lists: number[][]) =>
@@ -332,12 +244,29 @@ export class Flight {
     }
   }
 
+  /**
+   * What the files say of the whole of themselves, and what is to be taken off the times of a topic in each to have the drone's.
+   *
+   * @param topic of those files alone whose messages of it are read; all unless given
+   * @returns undefined where any file says nothing: then the messages tell
+   */
+  async overviews(topic?: string): Promise<{ data: OverviewData; shiftMs: number }[] | undefined> {
+    const found: { data: OverviewData; shiftMs: number }[] = []
+    for (const part of this.#parts) {
+      const data = await part.overview()
+      if (data === undefined) return undefined
+      if (topic === undefined) found.push({ data, shiftMs: 0 })
+      else if (this.#serves(part, topic, undefined)) found.push({ data, shiftMs: part.shiftMs(topic) })
+    }
+    return found
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#parts.map(({ file }) => file.close()))
   }
 
   /** Whether a file's messages of a topic are those to read. */
-  #serves({ info }: Part, topic: string, side: Side | undefined): boolean {
+  #serves({ info }: FlightPart, topic: string, side: Side | undefined): boolean {
     if (info === undefined || ofBoth.has(topic)) return side === undefined || info?.side === side
     if (side !== undefined) return info.side === side
     return info.side === this.#nearer(topic)
@@ -349,112 +278,9 @@ export class Flight {
       this.#parts.some(({ file, info }) => info?.side === side && (file.channels.get(topic)?.count ?? 0) > 0)
     return has('drone') ? 'drone' : 'ground'
   }
-
-  /** What has to be taken off a file's times of a topic to have the drone's, ms. */
-  #shiftMs({ info, summary }: Part, topic: string): number {
-    if (info?.side !== 'ground' || isCaptureTime(topic)) return 0
-    return summary?.offsetMs ?? 0
-  }
-
-  /** One stream for the topics in the side's time, one for those in the camera's. */
-  #streams(part: Part, topics: string[], options: ReadOptions): AsyncGenerator<FlightMessage, void>[] {
-    const groups = [topics.filter(isCaptureTime), topics.filter(topic => !isCaptureTime(topic))]
-    return groups.filter(group => group.length > 0).map(group => this.#stream(part, group, options))
-  }
-
-  async *#stream(part: Part, topics: string[], options: ReadOptions): AsyncGenerator<FlightMessage, void> {
-    const shiftMs = this.#shiftMs(part, topics[0])
-    const toNs = (ms: number | undefined) =>
-      ms === undefined || !Number.isFinite(ms) ? undefined : nsOf(ms + shiftMs)
-    const range = { topics, fromNs: toNs(options.fromMs), toNs: toNs(options.toMs), reverse: options.reverse }
-    for await (const raw of part.file.messages(range)) yield flightMessage(raw, shiftMs, part.info?.side)
-  }
-
-  /** Undefined where a file has none. */
-  async #overviews(): Promise<{ part: Part; data: OverviewData }[] | undefined> {
-    const found: { part: Part; data: OverviewData }[] = []
-    for (const part of this.#parts) {
-      part.overview ??= parseOverview(await part.file.attachment(OVERVIEW))
-      if (part.overview === undefined) return undefined
-      found.push({ part, data: part.overview })
-    }
-    return found
-  }
-
-  #fromOverviews(
-    name: string,
-    overviews: { part: Part; data: OverviewData }[],
-    fromMs: number,
-    toMs: number,
-  ): Series {
-    const { title, unit, topic } = seriesKinds[name]
-    const rows = overviews.flatMap(({ part, data }) => {
-      const series = data.series[name]
-      if (series === undefined) return []
-      const shift = this.#shiftMs(part, topic)
-      return series.timesMs.map((timeMs, i) => ({
-        timeMs: timeMs - shift,
-        value: series.values[i],
-        min: series.min?.[i] ?? series.values[i],
-        max: series.max?.[i] ?? series.values[i],
-      }))
-    })
-    const inside = rows
-      .filter(({ timeMs }) => timeMs >= fromMs && timeMs <= toMs)
-      .sort((a, b) => a.timeMs - b.timeMs)
-    return {
-      ...{ name, title, unit },
-      timesMs: inside.map(({ timeMs }) => timeMs),
-      values: inside.map(({ value }) => value),
-      min: inside.map(({ min }) => min),
-      max: inside.map(({ max }) => max),
-    }
-  }
-
-  async #fromMessages(
-    names: string[],
-    { fromMs, toMs, maxPoints }: { fromMs: number; toMs: number; maxPoints: number },
-  ): Promise<Series[]> {
-    const widthMs = Math.max(1, (toMs - fromMs) / maxPoints)
-    const sketches = new Map(
-      names.map(name => [name, { sketch: new SeriesSketch(maxPoints + 2, widthMs), rate: new Rate() }]),
-    )
-    const topics = [...new Set(names.map(name => seriesKinds[name].topic as string))]
-    for await (const { topic, timeMs, message } of this.messages(topics, { fromMs, toMs })) {
-      if (message === undefined) continue
-      for (const name of names) {
-        const kind = seriesKinds[name]
-        if (kind.topic !== topic) continue
-        const value = kind.value(message)
-        if (value === undefined) continue
-        const { sketch, rate } = sketches.get(name)!
-        const shown = kind.rate ? rate.next(timeMs, value) : value
-        if (shown !== undefined) sketch.add(timeMs, shown)
-      }
-    }
-    return names.map(name => {
-      const { title, unit } = seriesKinds[name]
-      return { name, title, unit, ...sketches.get(name)!.sketch.points() }
-    })
-  }
 }
 
 /** No clip lasts longer: T_update is at most 10 minutes. */
 const CLIP_MS = 600_000
 
 const codecs = { h264: 'h264', h265: 'hevc', av1: 'av1' } as const
-
-function flightMessage(raw: RawMessage, shiftMs: number, side: Side | undefined): FlightMessage {
-  const { topic, schema, encoding, timeNs, data } = raw
-  const message = encoding === 'protobuf' ? decodeMessage(schema, data) : undefined
-  return { topic, timeMs: msOf(timeNs) - shiftMs, side, schema, encoding, data, message }
-}
-
-function parseOverview(bytes: Uint8Array | undefined): OverviewData | undefined {
-  if (bytes === undefined) return undefined
-  try {
-    return JSON.parse(Buffer.from(bytes).toString()) as OverviewData
-  } catch {
-    return undefined
-  }
-}

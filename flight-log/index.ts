@@ -7,10 +7,11 @@ export {
   type QuotaOutcome,
 } from './catalogue.js'
 export { decodeMessage } from './decode.js'
-export { Flight, type FlightMessage, openFlight, type ReadOptions } from './flight.js'
+export { Flight, openFlight } from './flight.js'
 export { makeFlightId, parseFlightId } from './flight-id.js'
 export { type FlightInfo, type Side, withoutSecrets } from './flight-info.js'
 export { FlightLog, type FlightLogLimits, type FlightLogOptions } from './flight-log.js'
+export type { FlightMessage, ReadOptions } from './flight-part.js'
 export { decodeLabelPicture, encodeLabelPicture, logSize } from './label-picture.js'
 export { LogFile, type MessageRange, type RawMessage } from './mcap/log-file.js'
 export { diskStorage, type LogHandle, type LogStorage } from './mcap/storage.js'

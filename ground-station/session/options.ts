@@ -99,7 +99,7 @@ export const sessionOptionsSchema = z.strictObject({
     .describe(
       'how much more pixels of rare classes count in the loss: (mean frequency / frequency)^this, at most 8; 0: all alike, as in the paper',
     ),
-  alpha: z.number().positive().max(1).default(1e-3).describe('Adam: learning rate α'),
+  alpha: z.number().positive().max(1).default(2e-3).describe('Adam: learning rate α; 0.001 in the paper'),
   beta1: z.number().min(0).lt(1).default(0.9).describe('Adam: decay of the first moment β1'),
   beta2: z.number().min(0).lt(1).default(0.999).describe('Adam: decay of the second moment β2'),
   epsilon: z.number().positive().default(1e-8).describe('Adam: ε'),

@@ -12,14 +12,14 @@ import { UserError } from '@kestrel/runtime'
 import t from 'tap'
 import { parseDocument } from 'yaml'
 
-t.test("the defaults are the paper's", async t => {
+t.test("the defaults are the paper's, but for twice its learning rate", async t => {
   t.match(sessionOptions(), {
     updatePeriodS: 10,
     horizonS: 240,
     iterations: 20,
     batchSize: 8,
     fraction: 0.05,
-    alpha: 1e-3,
+    alpha: 2e-3,
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
