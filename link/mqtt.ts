@@ -1,6 +1,7 @@
-import { type Log, messageOf, UserError } from '@kestrel/runtime'
+import type { Log } from '@kestrel/runtime'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { Backoff } from './backoff.js'
+import { checkBrokerUrl } from './broker-url.js'
 import {
   type Connection,
   Handlers,
@@ -10,8 +11,9 @@ import {
   SubscriptionEnded,
   type Will,
 } from './connection.js'
-import { type BrokerAuth, isLoopback } from './credentials.js'
+import type { BrokerAuth } from './credentials.js'
 import { Liveness } from './liveness.js'
+import { outageReason } from './outage-reason.js'
 import { Outgoing } from './outgoing.js'
 
 export interface MqttOptions {
@@ -58,7 +60,7 @@ const REFUSED = 128
  * @throws UserError when the URL is none, holds a password, or would send a secret unencrypted over a network
  */
 export function connectMqtt(options: MqttOptions): Connection {
-  checkUrl(options.url, options.auth !== undefined)
+  checkBrokerUrl(options.url, { secret: options.auth !== undefined })
   return new MqttConnection(options)
 }
 
@@ -184,7 +186,7 @@ class MqttConnection implements Connection {
     this.#client = client
     let reason = 'the broker closed the connection'
     client.on('error', error => {
-      reason = describe(error)
+      reason = outageReason(error)
     })
     client.on('connect', () => {
       if (client === this.#client && !this.#closed) this.#connected()
@@ -292,60 +294,4 @@ class MqttConnection implements Connection {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function checkUrl(url: string, secret: boolean): void {
-  const expected = 'expected something like mqtt://192.168.1.10:1883 (or mqtts, ws, wss)'
-  let parsed: URL
-  try {
-    parsed = new URL(url)
-  } catch {
-    throw new UserError(
-      `The broker's address ${JSON.stringify(withoutPassword(url))} is not a URL: ${expected}`,
-    )
-  }
-  const { protocol, hostname } = parsed
-  if (parsed.username !== '' || parsed.password !== '') {
-    throw new UserError(
-      `The broker's address ${JSON.stringify(withoutPassword(url))} holds a user or a password: these belong in a file of their own (docs/pairing.md)`,
-    )
-  }
-  if (secret && ['mqtt:', 'ws:'].includes(protocol) && !isLoopback(hostname)) {
-    throw new UserError(
-      `The broker's address ${url} would send this drone's secret unencrypted: expected mqtts://${parsed.host}, or remove "broker" so that the credentials name it`,
-    )
-  }
-  if (!['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(protocol)) {
-    throw new UserError(`The broker's address ${JSON.stringify(url)} begins with ${protocol}: ${expected}`)
-  }
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//')
-}
-
-const explanations: Record<string, string> = {
-  ECONNREFUSED: 'nothing listens there (connection refused)',
-  EHOSTUNREACH: 'no route to that host',
-  ENETUNREACH: 'no network',
-  ENOTFOUND: 'no host of that name',
-  EAI_AGAIN: 'its name cannot be looked up now',
-  ETIMEDOUT: 'no answer',
-  ECONNRESET: 'the connection was reset',
-  // Return codes of CONNACK [MQTT-3.2.2-6].
-  4: 'it does not know this drone any more (revoked, or paired anew since): kestrel-ground pair NAME there, kestrel-agent pair here (docs/pairing.md)',
-  5: 'it takes paired drones only: kestrel-ground pair NAME there, kestrel-agent pair here (docs/pairing.md)',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is another ground station than the one that this drone was paired with',
-  SELF_SIGNED_CERT_IN_CHAIN: 'it is another ground station than the one that this drone was paired with',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    'it is another ground station than the one that this drone was paired with',
-  CERT_SIGNATURE_FAILURE: 'it is another ground station than the one that this drone was paired with',
-  EPROTO: 'it does not speak TLS there, or not to us',
-}
-
-function describe(error: Error & { code?: string | number }): string {
-  const code = String(error.code ?? (error as { errors?: { code?: string }[] }).errors?.[0]?.code ?? '')
-  if (error.message === 'connack timeout') return 'it took the connection but does not speak MQTT'
-  if (error.message === 'Keepalive timeout') return 'the link is dead (no answer to pings)'
-  return explanations[code] ?? messageOf(error)
 }

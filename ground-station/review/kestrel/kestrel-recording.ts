@@ -1,6 +1,6 @@
-import { type CompressedImage, decodeLabelPicture, type Flight, openFlight } from '@kestrel/flight-log'
-import { ConfusionMatrix, defaultPalette, type LabelMap, type RgbImage, resizeLabels } from '@kestrel/models'
-import { messageOf, UserError } from '@kestrel/runtime'
+import { type Flight, openFlight } from '@kestrel/flight-log'
+import { defaultPalette, type LabelMap, type RgbImage } from '@kestrel/models'
+import { UserError } from '@kestrel/runtime'
 import type {
   EventType,
   FlightEntry,
@@ -11,40 +11,31 @@ import type {
   Scores,
   SeriesData,
   UpdateEntry,
-  UpdateSide,
   UpdateView,
 } from '../api.js'
 import type { Recording, SeriesQuery, Stretch } from '../recording.js'
 import { inOrder, seriesInfo } from '../standard-series.js'
 import { Clips } from './clips.js'
 import { flatten } from './configuration.js'
-import { findStudent, rerun } from './rerun.js'
+import { labelsAt, nearestLabels } from './labels.js'
 import { bestAndWorst, scoresOf } from './scores.js'
-import { chainTo, updateEntries } from './updates.js'
+import { UpdateEffects } from './update-effects.js'
 
 const sides: LabelSide[] = ['student', 'teacher', 'frozen']
-/** Labels are shown with a frame that is not further away, ms. */
-const NEAR_MS = 30_000
 const MAX_EVENTS = 5000
 /** Highlights are no closer together, ms: as long as the window that scores a frame. */
 const APART_MS = 20_000
-/** Pairs of label maps that were made for updates and are kept. */
-const MAX_RERUNS = 16
-
-type Pair = { before: LabelMap; after: LabelMap }
 
 /** A flight of Kestrel: both sides' logs together. Reads by indexes; in memory are those and what was looked at last. */
 export class KestrelRecording implements Recording {
   readonly #flight: Flight
-  readonly #students: string[]
   readonly #clips: Clips
-  readonly #reruns = new Map<number, Promise<{ view: UpdateView; labels?: Pair }>>()
-  #updates: Promise<UpdateEntry[]> | undefined
+  readonly #updates: UpdateEffects
 
   private constructor(flight: Flight, students: string[]) {
     this.#flight = flight
-    this.#students = students
     this.#clips = new Clips(flight)
+    this.#updates = new UpdateEffects({ flight, clips: this.#clips, students })
   }
 
   /**
@@ -171,7 +162,7 @@ export class KestrelRecording implements Recording {
     const frameMs = await this.#clips.timeAt(atMs)
     const labels: Moment['labels'] = {}
     for (const side of sides) {
-      const near = await this.#near(side, frameMs ?? atMs)
+      const near = await nearestLabels(this.#flight, side, frameMs ?? atMs)
       if (near !== undefined) labels[side] = near
     }
     if (frameMs === undefined) return { labels }
@@ -187,10 +178,8 @@ export class KestrelRecording implements Recording {
     return this.#clips.frame(captureMs)
   }
 
-  async labels(side: LabelSide, captureMs: number): Promise<LabelMap | undefined> {
-    const found = await this.#flight.latest(`/labels/${side}`, captureMs + 0.001, 1)
-    if (found?.message === undefined || Math.abs(found.timeMs - captureMs) > 0.01) return undefined
-    return decodeLabelPicture((found.message as CompressedImage).data)
+  labels(side: LabelSide, captureMs: number): Promise<LabelMap | undefined> {
+    return labelsAt(this.#flight, side, captureMs)
   }
 
   highlights(count: number) {
@@ -202,16 +191,15 @@ export class KestrelRecording implements Recording {
   }
 
   updates(): Promise<UpdateEntry[]> {
-    this.#updates ??= updateEntries(this.#flight)
-    return this.#updates
+    return this.#updates.entries()
   }
 
   async update(version: number): Promise<UpdateView | undefined> {
-    return (await this.#rerun(version))?.view
+    return (await this.#updates.of(version))?.view
   }
 
   async updateLabels(version: number, side: 'before' | 'after'): Promise<LabelMap | undefined> {
-    return (await this.#rerun(version))?.labels?.[side]
+    return (await this.#updates.of(version))?.labels?.[side]
   }
 
   async close(): Promise<void> {
@@ -232,105 +220,6 @@ export class KestrelRecording implements Recording {
     if (lost > 0) notes.push(`${lost} messages could not be written to the log.`)
     return notes
   }
-
-  /** Time of the labels that are nearest to a frame. */
-  async #near(side: LabelSide, atMs: number): Promise<number | undefined> {
-    const topic = `/labels/${side}`
-    const before = await this.#flight.latest(topic, atMs + 0.001, NEAR_MS)
-    if (before !== undefined && atMs - before.timeMs < 0.01) return before.timeMs
-    const range = { fromMs: atMs, toMs: atMs + NEAR_MS, limit: 1 }
-    for await (const after of this.#flight.messages(topic, range)) {
-      return before === undefined || after.timeMs - atMs < atMs - before.timeMs ? after.timeMs : before.timeMs
-    }
-    return before?.timeMs
-  }
-
-  async #rerun(version: number): Promise<{ view: UpdateView; labels?: Pair } | undefined> {
-    const entry = (await this.updates()).find(one => one.version === version)
-    if (entry === undefined) return undefined
-    let made = this.#reruns.get(version)
-    if (made === undefined) {
-      made = this.#make(entry)
-      this.#reruns.set(version, made)
-      if (this.#reruns.size > MAX_RERUNS) this.#reruns.delete([...this.#reruns.keys()][0])
-    }
-    return made
-  }
-
-  async #make(entry: UpdateEntry): Promise<{ view: UpdateView; labels?: Pair }> {
-    try {
-      return await this.#runAgain(entry)
-    } catch (error) {
-      return this.#asLogged(entry, messageOf(error))
-    }
-  }
-
-  /** Both versions on the first frame that the update flew over and the teacher has labelled. */
-  async #runAgain(entry: UpdateEntry): Promise<{ view: UpdateView; labels: Pair }> {
-    const student = findStudent(this.#flight.info!.student, this.#students)
-    if (student === undefined)
-      throw new Error(`the student ${this.#flight.info!.student || '(not named)'} is not on this machine`)
-    const updates = await chainTo(this.#flight, entry.version)
-    if (updates === undefined) throw new Error('the log lacks some of the updates that lead to it')
-    const frameMs = await this.#frameOf(entry)
-    const image = frameMs === undefined ? undefined : await this.#clips.frame(frameMs)
-    if (frameMs === undefined || image === undefined) throw new Error('the log has no frame of that time')
-    const labels = await rerun({ student, updates, image })
-    const truth = await this.labels('teacher', frameMs)
-    const side = (map: LabelMap): UpdateSide => ({ frameMs, miou: agreement(truth, map, this.#classes) })
-    return {
-      view: { ...entry, how: 'rerun', note: '', before: side(labels.before), after: side(labels.after) },
-      labels,
-    }
-  }
-
-  async #frameOf({ timeMs }: UpdateEntry): Promise<number | undefined> {
-    const range = { fromMs: timeMs, toMs: timeMs + NEAR_MS, limit: 1 }
-    for await (const labelled of this.#flight.messages('/labels/teacher', range)) return labelled.timeMs
-    return this.#clips.timeAt(timeMs)
-  }
-
-  /** The student's labels of the last frame before the update and of the first one after it. */
-  async #asLogged(entry: UpdateEntry, why: string): Promise<{ view: UpdateView; labels?: Pair }> {
-    const note = `The student could not be run again: ${why}.`
-    const none = { view: { ...entry, how: 'none' as const, note } }
-    const before = await this.#flight.latest('/labels/student', entry.timeMs, NEAR_MS)
-    let afterMs: number | undefined
-    const range = { fromMs: entry.timeMs + 0.001, toMs: entry.timeMs + NEAR_MS, limit: 1 }
-    for await (const { timeMs } of this.#flight.messages('/labels/student', range)) afterMs = timeMs
-    if (before === undefined || afterMs === undefined) return none
-    const labels = {
-      before: await this.labels('student', before.timeMs),
-      after: await this.labels('student', afterMs),
-    }
-    if (labels.before === undefined || labels.after === undefined) return none
-    const side = async (map: LabelMap, atMs: number): Promise<UpdateSide> => ({
-      frameMs: (await this.#clips.timeAt(atMs)) ?? atMs,
-      miou: agreement(await this.labels('teacher', atMs), map, this.#classes),
-    })
-    return {
-      view: {
-        ...entry,
-        how: 'logged',
-        note,
-        before: await side(labels.before, before.timeMs),
-        after: await side(labels.after, afterMs),
-      },
-      labels: labels as Pair,
-    }
-  }
-
-  get #classes(): number {
-    return this.#flight.info!.classes.length
-  }
-}
-
-/** mIoU 0..1 of labels against the teacher's, at the teacher's size; null where there are none. */
-function agreement(truth: LabelMap | undefined, map: LabelMap, classes: number): number | null {
-  if (truth === undefined) return null
-  const matrix = new ConfusionMatrix(classes)
-  matrix.add(truth, resizeLabels(map, truth.width, truth.height))
-  return matrix.miou() ?? null
 }
 
 /** The ground's figures where it scored; files in which nothing was scored say nothing. */
