@@ -1,80 +1,20 @@
-import {
-  createEngine,
-  decodeState,
-  encodeState,
-  GroundSession,
-  type OutgoingUpdate,
-  type PartialSessionOptions,
-  type SessionInit,
-  type TrainingEngine,
-} from '@kestrel/ground-station'
-import { applyUpdate, parameterDigest, readParameters } from '@kestrel/models'
+import { decodeState, encodeState, GroundSession } from '@kestrel/ground-station'
+import { applyUpdate } from '@kestrel/models'
 import { silentLog, VirtualClock } from '@kestrel/runtime'
 import t from 'tap'
-import { colourTeacher, tinyStudent, worldSegment } from '../support/ground.js'
-
-const student = tinyStudent()
-const shipped = readParameters(student)
-const engine = await createEngine(student, { threads: 1 })
-t.teardown(() => engine.dispose())
-
-/** Quick: the student was never trained. */
-const eager: PartialSessionOptions = {
-  fraction: 0.3,
-  alpha: 5e-3,
-  iterations: 10,
-  batchSize: 4,
-  // The quickest of the codecs.
-  codec: 'paper',
-  // In steps as large as these some swaps are for the worse; going back has tests of its own.
-  rollBack: { enabled: false },
-}
-
-function createSession(init: Partial<SessionInit> = {}) {
-  const clock = new VirtualClock()
-  const session = new GroundSession({
-    student,
-    engine,
-    teacher: colourTeacher(),
-    clock,
-    threads: 1,
-    log: silentLog,
-    ...init,
-    options: { ...eager, ...init.options },
-  })
-  return { session, clock }
-}
-
-/** What the agent does with an update. */
-class Replica {
-  version = 0
-  parameters = shipped
-
-  get digest(): Uint8Array {
-    return parameterDigest(this.parameters)
-  }
-
-  apply(update: OutgoingUpdate) {
-    const { version, parameters } = applyUpdate(update.bytes, this)
-    this.version = version
-    this.parameters = parameters
-    return { version, applied: true, digest: this.digest }
-  }
-
-  report() {
-    return { version: this.version, digest: this.digest }
-  }
-}
-
-/** Bit by bit, and without tap's comparison of 300,000 elements one by one. */
-function identical(a: Float32Array | Uint8Array, b: Float32Array | Uint8Array): boolean {
-  const bytes = (array: Float32Array | Uint8Array) =>
-    Buffer.from(array.buffer, array.byteOffset, array.byteLength)
-  return bytes(a).equals(bytes(b))
-}
-
-const SEGMENT = 6
-const segments = await Promise.all([0, 1, 2, 3].map(i => worldSegment(i * SEGMENT, SEGMENT)))
+import { colourTeacher, worldSegment } from '../support/ground.js'
+import {
+  createSession,
+  eager,
+  engine,
+  engineWith,
+  identical,
+  Replica,
+  SEGMENT,
+  segments,
+  shipped,
+  student,
+} from '../support/ground-session.js'
 
 t.test('the student learns, and both sides stay bit-identical phase after phase', async t => {
   const { session } = createSession({ options: { codec: 'delta' } })
@@ -258,157 +198,12 @@ t.test('a drone that fell back gets what it lost, once a phase at most', async t
   t.equal(session.flown.version, next.version)
 })
 
-t.test(
-  'the gate keeps weights that are worse on the ground, and training that went astray starts again',
-  async t => {
-    const drone = new Replica()
-    const { session: good } = createSession()
-    for (const segment of segments) {
-      await good.addSegment(segment)
-      const { update } = await good.runPhase()
-      if (update !== undefined) good.acknowledge(drone.apply(update))
-    }
-    const ruin: TrainingEngine = {
-      name: 'onnx',
-      provider: 'cpu',
-      async lossAndGradient(batch, parameters) {
-        const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
-        return { loss, gradient: gradient.map(g => -1000 * g) }
-      },
-      async dispose() {},
-    }
-    const { session } = createSession({
-      engine: ruin,
-      start: drone,
-      options: { resetAfterRefusals: 3, alpha: 0.05 },
-    })
-    const { digest } = drone
-    const trained: Float32Array[] = []
-    for (const segment of segments) {
-      await session.addSegment(segment)
-      const report = await session.runPhase()
-      t.notOk(report.sent)
-      t.ok(report.holdOutAfter! < report.holdOutBefore!)
-      t.match(report.reason, /worse on the held-out frames/)
-      trained.push(Float32Array.from(session.state().trained))
-    }
-    t.same(session.flown.digest, digest, 'the drone flies what it has')
-    t.ok(identical(trained[2], drone.parameters), 'after three refusals')
-    t.notOk(identical(trained[3], drone.parameters))
-  },
-)
-
-/** Flies well, then gets weights for the worse, since no gate holds them back. @returns what happened in the phase after */
-async function flyForTheWorse(rollBack: PartialSessionOptions['rollBack'] = {}) {
-  const good = new Replica()
-  const { session: teaching } = createSession()
-  for (const segment of segments) {
-    await teaching.addSegment(segment)
-    const { update } = await teaching.runPhase()
-    if (update !== undefined) teaching.acknowledge(good.apply(update))
-  }
-  let ruining = true
-  const ruin: TrainingEngine = {
-    name: 'onnx',
-    provider: 'cpu',
-    async lossAndGradient(batch, parameters) {
-      const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
-      return { loss, gradient: ruining ? gradient.map(g => -1000 * g) : gradient }
-    },
-    async dispose() {},
-  }
-  const lines: string[] = []
-  const init: Partial<SessionInit> = {
-    engine: ruin,
-    log: { ...silentLog, warn: message => lines.push(message) },
-    options: { holdOutFraction: 0, alpha: 0.05, rollBack },
-  }
-  const { session } = createSession({ ...init, start: good })
-  const drone = new Replica()
-  Object.assign(drone, { version: good.version, parameters: good.parameters })
-  await session.addSegment(segments[0])
-  session.acknowledge(drone.apply((await session.runPhase()).update!))
-  const bad = { version: drone.version, parameters: drone.parameters, digest: drone.digest }
-  ruining = false
-  await session.addSegment(segments[1])
-  return { session, drone, good, bad, lines, init, report: await session.runPhase() }
-}
-
-t.test(
-  'live mIoU fell after a swap: the drone is told to go back, and learning goes on from there',
-  async t => {
-    const { session, drone, good, bad, lines, report } = await flyForTheWorse()
-    t.match(report, { trained: false, sent: false, reason: /has not gone back from version/ })
-    t.equal(report.live!.frames, SEGMENT)
-    t.ok(report.live!.after < report.live!.before - 0.05, `${report.live!.before} → ${report.live!.after}`)
-    t.match(lines.join(), /turned out worse than the one before: mIoU .* on 6 frames since the swap/)
-    t.same(session.rejectDigest, bad.digest)
-    // As agent/student/applier.ts does on that digest.
-    Object.assign(drone, { version: good.version, parameters: good.parameters })
-    t.equal(session.reconcile({ ...drone.report(), rolledBack: [bad.digest] }), undefined)
-    t.same(session.flown.digest, good.digest)
-    t.ok(identical(session.state().trained, good.parameters), 'the training copy is what flies')
-    t.ok(session.state().m.every(value => value === 0))
-    await session.addSegment(segments[2])
-    const next = await session.runPhase()
-    t.match(next, {
-      trained: true,
-      sent: true,
-      update: { baseVersion: good.version, version: bad.version + 1 },
-    })
-    t.equal(next.live, undefined, 'there is no swap to watch')
-    session.acknowledge(drone.apply(next.update!))
-    t.notSame(drone.digest, bad.digest)
-    t.same(session.flown.digest, drone.digest)
-  },
-)
-
-t.test('a drone that does not go back is sent what it flew before, after some phases', async t => {
-  const { session, drone, good } = await flyForTheWorse()
-  const sent: boolean[] = []
-  let update: OutgoingUpdate | undefined
-  for (const segment of [segments[2], segments[3]]) {
-    await session.addSegment(segment)
-    const report = await session.runPhase()
-    sent.push(report.sent)
-    update = report.update
-  }
-  t.same(sent, [false, true])
-  session.acknowledge(drone.apply(update!))
-  t.same(session.flown.digest, drone.digest)
-  const distance = drone.parameters.reduce(
-    (most, value, i) => Math.max(most, Math.abs(value - good.parameters[i])),
-    0,
-  )
-  t.ok(distance < 1e-2, `the weights before, in binary16: ${distance}`)
-  t.ok(identical(session.state().trained, drone.parameters))
-})
-
-t.test('going back survives a restart of the ground station; it can be turned off', async t => {
-  const { session, drone, good, bad, init } = await flyForTheWorse()
-  const state = decodeState(encodeState(session.state()), 'test')
-  const { session: after } = createSession({ ...init, state })
-  t.same(after.rejectDigest, bad.digest)
-  Object.assign(drone, { version: good.version, parameters: good.parameters })
-  t.equal(after.reconcile({ ...drone.report(), rolledBack: [bad.digest] }), undefined)
-  t.same(after.flown.digest, good.digest, 'it knows those weights')
-  const off = await flyForTheWorse({ enabled: false })
-  t.match(off.report, { trained: true, sent: true })
-  t.equal(off.report.live, undefined)
-  t.equal(off.session.rejectDigest, undefined)
-})
-
 t.test('rare classes weigh more in a phase, and all alike where the paper is asked for', async t => {
   const seen: (Float32Array | undefined)[] = []
-  const watched: TrainingEngine = {
-    name: 'onnx',
-    provider: 'cpu',
-    lossAndGradient: (batch, parameters) => {
-      seen.push(batch.classWeights)
-      return engine.lossAndGradient(batch, parameters)
-    },
-    dispose: async () => {},
-  }
+  const watched = engineWith((batch, parameters) => {
+    seen.push(batch.classWeights)
+    return engine.lossAndGradient(batch, parameters)
+  })
   for (const classBalance of [0, 0.5]) {
     const { session } = createSession({ engine: watched, options: { iterations: 1, classBalance } })
     await session.addSegment(segments[0])
@@ -426,16 +221,11 @@ t.test(
     /** How often each image was in a batch of a phase on twelve seconds, and which of them are of the first six. */
     const drawn = async (halfLifeS: number) => {
       let counts = new Map<string, number>()
-      const watched: TrainingEngine = {
-        name: 'onnx',
-        provider: 'cpu',
-        async lossAndGradient(batch, parameters) {
-          const image = Buffer.from(batch.images).toString('latin1')
-          counts.set(image, (counts.get(image) ?? 0) + 1)
-          return { loss: 1, gradient: new Float32Array(parameters.length) }
-        },
-        async dispose() {},
-      }
+      const watched = engineWith(async (batch, parameters) => {
+        const image = Buffer.from(batch.images).toString('latin1')
+        counts.set(image, (counts.get(image) ?? 0) + 1)
+        return { loss: 1, gradient: new Float32Array(parameters.length) }
+      })
       const options = { halfLifeS, iterations: 200, batchSize: 1, holdOutFraction: 0 }
       const { session } = createSession({ engine: watched, options })
       await session.addSegment(segments[0])
@@ -457,16 +247,11 @@ t.test(
 )
 
 t.test('gradients that are no numbers change nothing', async t => {
-  const broken: TrainingEngine = {
-    name: 'onnx',
-    provider: 'cpu',
-    async lossAndGradient(batch, parameters) {
-      const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
-      gradient[5] = Number.NaN
-      return { loss, gradient }
-    },
-    async dispose() {},
-  }
+  const broken = engineWith(async (batch, parameters) => {
+    const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
+    gradient[5] = Number.NaN
+    return { loss, gradient }
+  })
   const { session } = createSession({ engine: broken })
   await session.addSegment(segments[0])
   const report = await session.runPhase()
@@ -524,15 +309,10 @@ t.test('K adapts to the time there is, says so, and does not where time stands s
   const clock = new VirtualClock()
   let iterationMs = 1000
   // An engine on a machine of known speed.
-  const slow: TrainingEngine = {
-    name: 'onnx',
-    provider: 'cpu',
-    async lossAndGradient() {
-      await clock.advanceTo(clock.nowMs() + iterationMs)
-      return { loss: 1, gradient: new Float32Array(student.parameterCount) }
-    },
-    async dispose() {},
-  }
+  const slow = engineWith(async () => {
+    await clock.advanceTo(clock.nowMs() + iterationMs)
+    return { loss: 1, gradient: new Float32Array(student.parameterCount) }
+  })
   const session = new GroundSession({
     student,
     engine: slow,
