@@ -25,6 +25,12 @@ const settingsSchema = sessionOptionsSchema.omit({ seed: true }).extend({
         .describe('footage that is learned from, s; at most half of the video'),
       fps: z.number().positive().max(60).default(1).describe('frames sampled from it, frames/s'),
       iterations: z.number().int().min(1).max(100_000).default(200).describe('training iterations'),
+      alpha: z
+        .number()
+        .positive()
+        .max(1)
+        .default(1e-3)
+        .describe('learning rate: all weights go astray at that of ams'),
     })
     .prefault({}),
   tracking: z

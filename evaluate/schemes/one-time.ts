@@ -29,6 +29,7 @@ export async function createOneTime(context: SchemeContext): Promise<Scheme> {
       fraction: 1,
       codec: 'checkpoint',
       iterations: oneTime.iterations,
+      alpha: oneTime.alpha,
       horizonS: Math.max(settings.horizonS, windowS),
       halfLifeS: 0,
       holdOutFraction: 0,

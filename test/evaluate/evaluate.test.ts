@@ -15,6 +15,7 @@ const quick = [
   'fraction=0.2',
   'holdOutFraction=0',
   'oneTime.iterations=30',
+  'oneTime.alpha=0.005',
   'jit.iterations=4',
   'jit.alpha=0.02',
   'training.threads=1',
