@@ -1,8 +1,8 @@
-import { type Connection, connectMqtt } from '@kestrel/link'
+import { connectMqtt } from '@kestrel/link'
 import { Incidents, type Log, observeLog, RealClock, UserError } from '@kestrel/runtime'
 import type { Hono } from 'hono'
-import { type Broker, startBroker } from '../broker/broker.js'
-import { joinCluster, type Membership } from '../cluster/join.js'
+import { startBroker } from '../broker/broker.js'
+import { joinCluster } from '../cluster/join.js'
 import { openAccess } from '../dashboard/access.js'
 import { Dashboard } from '../dashboard/dashboard.js'
 import { FlightLibrary, mountReview } from '../review/index.js'
@@ -55,99 +55,83 @@ export async function startGround(options: {
   const { identity, registry, signer, certificate } = await openSecurity(config, clock)
   const incidents = new Incidents({ log, clock })
   const auth = readAuth(config.brokerAuth)
-  const learner = await startLearnerThread({ config, log, onLost })
-  let broker: Broker | undefined
-  let connection: Connection | undefined
-  let membership: Membership | undefined
-  let station: GroundStation | undefined
-  let dashboard: Dashboard | undefined
-  let recorder: FlightRecorder | undefined
-  let flights: FlightLibrary | undefined
+  // What was opened last is closed first, at the end as where the start fails.
+  const closers: (() => Promise<unknown>)[] = []
+  const closing = <T>(opened: T, close: (opened: T) => Promise<unknown>): T => {
+    closers.unshift(() => close(opened))
+    return opened
+  }
   const close = async () => {
-    await dashboard?.stop()
-    await flights?.close()
-    await (station === undefined ? learner.close() : station.stop())
-    await membership?.stop()
-    await recorder?.stop()
-    await connection?.close()
-    await broker?.close()
+    for (const one of closers) await one()
   }
   try {
-    if (config.broker === undefined) {
-      const { host, port } = config.listen
-      broker = await startBroker({
-        host,
-        port,
-        registry,
-        certificate,
-        incidents,
-        log: log.child('broker'),
-        clock,
-      })
-    }
+    const learner = closing(await startLearnerThread({ config, log, onLost }), one => one.close())
+    const { student } = learner
+    const { host, port } = config.listen
+    const listen = { host, port, registry, certificate, incidents, log: log.child('broker'), clock }
+    const broker =
+      config.broker === undefined ? closing(await startBroker(listen), one => one.close()) : undefined
     const brokerUrl = config.broker ?? broker!.url
     const { cluster } = config
     const own = cluster === undefined ? 'kestrel/ground' : `kestrel/ground/${cluster.name}`
     const way = broker?.ground ?? { url: brokerUrl, clientId: own, auth }
-    connection = connectMqtt({ ...way, clean: cluster !== undefined, log: log.child('link') })
-    membership =
+    const link = { ...way, clean: cluster !== undefined, log: log.child('link') }
+    const connection = closing(connectMqtt(link), one => one.close())
+    if (config.logs.enabled) {
+      const files = { config, dir: logDir(config), student, clock, log }
+      const recorder = closing(new FlightRecorder(files), one => one.stop())
+      looking.push(recorder.observer)
+      recorder.start()
+    }
+    const membership =
       cluster &&
       joinCluster({
         config: cluster,
         numbers: signer,
-        onChange: (drone, held) => running.own(drone, held),
+        onChange: (drone, held) => station.own(drone, held),
         clock,
         log,
       })
+    if (membership !== undefined) closing(membership, one => one.stop())
     const { uplinkKbps, fleet } = config
-    const running = new GroundStation({
-      connection,
-      learner,
-      signer,
-      ownership: membership?.leases,
-      clock,
-      uplinkKbps,
-      fleet,
-      incidents,
-      observers: looking,
-      log,
-    })
-    station = running
+    const station: GroundStation = closing(
+      new GroundStation({
+        connection,
+        learner,
+        signer,
+        ownership: membership?.leases,
+        clock,
+        uplinkKbps,
+        fleet,
+        incidents,
+        observers: looking,
+        log,
+      }),
+      one => one.stop(),
+    )
+    let dashboard: Dashboard | undefined
     if (config.dashboard.enabled) {
       const access = await openAccess(config, { identity, incidents })
-      const library = new FlightLibrary(logDir(config), { students: [config.student], mayBeAbsent: true })
-      flights = library
-      const routes = [(app: Hono) => mountReview(app, library)]
-      dashboard = new Dashboard({
-        config,
-        student: learner.student,
-        station: running,
-        routes,
-        clock,
-        access,
-        log,
-      })
+      const options = { students: [config.student], mayBeAbsent: true }
+      const flights = closing(new FlightLibrary(logDir(config), options), one => one.close())
+      const routes = [(app: Hono) => mountReview(app, flights)]
+      dashboard = closing(new Dashboard({ config, student, station, routes, clock, access, log }), one =>
+        one.stop(),
+      )
       looking.push(dashboard.observer)
       await dashboard.start()
     }
-    if (config.logs.enabled) {
-      recorder = new FlightRecorder({ config, dir: logDir(config), student: learner.student, clock, log })
-      looking.push(recorder.observer)
-      recorder.start()
-    }
-    running.start()
+    station.start()
     membership?.start()
     const where = broker === undefined ? brokerUrl : `${broker.host}:${broker.port}`
-    log.info(
-      `Teaching ${learner.student.source} (${learner.student.classes.join(', ')}); drones connect to ${where}`,
-    )
+    log.info(`Teaching ${student.source} (${student.classes.join(', ')}); drones connect to ${where}`)
     if (certificate !== undefined) log.info(pairedLine(registry.list().map(({ drone }) => drone)))
     let stopped: Promise<void> | undefined
     return {
       brokerUrl,
       dashboardUrl: dashboard?.url,
       get refused() {
-        return running.refused
+        return station.refused
       },
       stop: () => (stopped ??= close()),
     }
