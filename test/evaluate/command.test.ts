@@ -2,11 +2,13 @@ import { execFile } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Results } from '@kestrel/evaluate'
+import { evaluateCommand } from '@kestrel/evaluate/command'
+import { UserError } from '@kestrel/runtime'
 import { encode } from 'fast-png'
 import t from 'tap'
 import { makeWorld } from './world.js'
 
-// Each case starts a process; the machine may be busy.
+// Some cases start a process; the machine may be busy.
 t.setTimeout(300_000)
 
 const bin = join(import.meta.dirname, '../../../ground-station/bin/kestrel-ground.js')
@@ -19,9 +21,11 @@ interface Outcome {
   stderr: string
 }
 
-/** `kestrel-ground evaluate` on the world, as a process of its own; `change` replaces options, undefined leaves one out. */
-function evaluate(change: Record<string, string | undefined> = {}): Promise<Outcome> {
-  const options: Record<string, string | undefined> = {
+type Change = Record<string, string | undefined>
+
+/** For the world; `change` replaces options, undefined leaves one out. */
+function argumentsOf(change: Change): string[] {
+  const options: Change = {
     '--video': world.frames,
     '--fps': '1',
     '--teacher': `labels:${world.labels}`,
@@ -30,7 +34,11 @@ function evaluate(change: Record<string, string | undefined> = {}): Promise<Outc
     '--out': join(dir, 'out'),
     ...change,
   }
-  const args = Object.entries(options).flatMap(([key, value]) => (value === undefined ? [] : [key, value]))
+  return Object.entries(options).flatMap(([key, value]) => (value === undefined ? [] : [key, value]))
+}
+
+/** `kestrel-ground evaluate` as a process of its own. */
+function run(args: string[]): Promise<Outcome> {
   return new Promise(resolve => {
     execFile(process.execPath, [bin, 'evaluate', ...args], (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
@@ -40,7 +48,7 @@ function evaluate(change: Record<string, string | undefined> = {}): Promise<Outc
 
 t.test('writes results, a plot and a table', async t => {
   const out = join(dir, 'some', 'where')
-  const { code, stdout, stderr } = await evaluate({ '--out': out, '--seed': '7' })
+  const { code, stdout, stderr } = await run(argumentsOf({ '--out': out, '--seed': '7' }))
   t.equal(code, 0, stderr)
   t.match(stdout, /none\s*│/)
   t.match(stderr, /none: 100 % \(4 of 4 frames\)/)
@@ -52,11 +60,7 @@ t.test('writes results, a plot and a table', async t => {
 })
 
 t.test('--help teaches', async t => {
-  const { code, stdout } = await new Promise<Outcome>(resolve => {
-    execFile(process.execPath, [bin, 'evaluate', '--help'], (error, out, err) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout: out, stderr: err })
-    })
-  })
+  const { code, stdout } = await run(['--help'])
   t.equal(code, 0)
   for (const text of ['Examples:', 'remote-tracking', 'results.json', 'fraction=0.05', 'jit.threshold=0.8']) {
     t.ok(stdout.includes(text), text)
@@ -79,7 +83,7 @@ const garbage = join(dir, 'garbage')
 writeFileSync(`${garbage}.mp4`, 'this is no video')
 writeFileSync(`${garbage}.onnx`, 'this is no model')
 
-const badInputs: Record<string, [change: Record<string, string | undefined>, message: RegExp]> = {
+const badInputs: Record<string, [change: Change, message: RegExp]> = {
   'a broken video': [{ '--video': `${garbage}.mp4`, '--fps': undefined }, /garbage\.mp4/],
   'a video that is not there': [{ '--video': join(dir, 'absent.mp4'), '--fps': undefined }, /absent\.mp4/],
   'a folder without a rate': [{ '--fps': undefined }, /fps/],
@@ -119,12 +123,19 @@ const badInputs: Record<string, [change: Record<string, string | undefined>, mes
   'an output folder that cannot be': [{ '--out': join(world.student, 'out') }, /folder/],
 }
 
+t.test('what a user can mend is one message, on standard error alone, and exit code 2', async t => {
+  const { code, stdout, stderr } = await run(argumentsOf({ '--schemes': 'none,asm' }))
+  t.equal(code, 2)
+  t.match(stderr, /^\S.*did you mean "ams".*\n$/, 'one line: no stack')
+  t.equal(stdout, '')
+})
+
 for (const [name, [change, message]] of Object.entries(badInputs)) {
   t.test(`${name} is one clear error`, async t => {
-    const { code, stdout, stderr } = await evaluate(change)
-    t.equal(code, 2, stderr)
-    t.match(stderr, message)
-    t.notMatch(stderr, /\n\s+at /, 'no stack')
-    t.equal(stdout, '')
+    const error: unknown = await evaluateCommand()
+      .parseAsync(argumentsOf(change), { from: 'user' })
+      .catch(reason => reason)
+    t.ok(error instanceof UserError, `${error}`)
+    t.match((error as UserError).message, message)
   })
 }
