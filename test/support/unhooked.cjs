@@ -3,8 +3,10 @@
 // starts as it does for users.
 const module_ = require('node:module')
 
-module_.register = () => {}
-if (module_.registerHooks !== undefined) module_.registerHooks = () => ({ deregister() {} })
+const { register } = module_
+module_.register = (specifier, ...rest) => {
+  if (!String(specifier).includes('/@tapjs/')) register(specifier, ...rest)
+}
 require('process-on-spawn').addListener = () => {}
 const { NODE_OPTIONS } = process.env
 if (NODE_OPTIONS !== undefined) {
