@@ -43,7 +43,7 @@ export class FlightPart {
   /** Undefined for a log that is not ours. */
   readonly info?: FlightInfo
   readonly summary?: FileSummary
-  #overview?: OverviewData
+  #overview?: Promise<OverviewData | undefined>
 
   private constructor(file: LogFile, info: FlightInfo | undefined, summary: FileSummary | undefined) {
     this.file = file
@@ -86,8 +86,8 @@ export class FlightPart {
   }
 
   /** What the file says of the whole of itself; undefined where it was not closed, or says nothing that can be read. */
-  async overview(): Promise<OverviewData | undefined> {
-    this.#overview ??= parseOverview(await this.file.attachment(OVERVIEW))
+  overview(): Promise<OverviewData | undefined> {
+    this.#overview ??= this.file.attachment(OVERVIEW).then(parseOverview)
     return this.#overview
   }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createLog, messageOf, RealClock, silentLog, stopSignal, UserError } from '@kestrel/runtime'
 import { Command, Option } from 'commander'
 import type { CameraOptions } from '../camera/camera.js'
@@ -188,9 +189,7 @@ async function cameras(source: string | undefined, options: CamerasOptions): Pro
 async function run(file: string): Promise<number> {
   let log = createLog('agent')
   const stopping = stopSignal(name => log.info(`Stopping (${name}); once more stops at once`))
-  const stopped = new Promise<void>(resolve => {
-    stopping.addEventListener('abort', () => resolve(), { once: true })
-  })
+  const stopped = once(stopping, 'abort')
   try {
     const config = loadAgentConfig(file)
     log = createLog('agent', config.log)

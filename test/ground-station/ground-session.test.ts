@@ -1,11 +1,10 @@
-import { decodeState, encodeState, GroundSession } from '@kestrel/ground-station'
+import { decodeState, encodeState } from '@kestrel/ground-station'
 import { applyUpdate } from '@kestrel/models'
 import { silentLog, VirtualClock } from '@kestrel/runtime'
 import t from 'tap'
 import { colourTeacher, worldSegment } from '../support/ground.js'
 import {
   createSession,
-  eager,
   engine,
   engineWith,
   identical,
@@ -313,15 +312,8 @@ t.test('K adapts to the time there is, says so, and does not where time stands s
     await clock.advanceTo(clock.nowMs() + iterationMs)
     return { loss: 1, gradient: new Float32Array(student.parameterCount) }
   })
-  const session = new GroundSession({
-    student,
-    engine: slow,
-    teacher: colourTeacher(),
-    clock,
-    threads: 1,
-    log,
-    options: { ...eager, iterations: 20, updatePeriodS: 10, holdOutFraction: 0, atr: { enabled: false } },
-  })
+  const options = { iterations: 20, updatePeriodS: 10, holdOutFraction: 0, atr: { enabled: false } }
+  const { session } = createSession({ engine: slow, clock, log, options })
   const phase = async (first: number) => {
     await session.addSegment(await worldSegment(first, 4))
     return session.runPhase()
@@ -334,9 +326,10 @@ t.test('K adapts to the time there is, says so, and does not where time stands s
   iterationMs = 100
   t.equal((await phase(8)).iterations, 20)
   t.match(lines[1], /All 20 iterations fit/)
-  const patient = new GroundSession({
-    ...{ student, engine: slow, teacher: colourTeacher(), clock, threads: 1, log: silentLog },
-    options: { ...eager, iterations: 12, fitPeriod: false, holdOutFraction: 0 },
+  const { session: patient } = createSession({
+    engine: slow,
+    clock,
+    options: { iterations: 12, fitPeriod: false, holdOutFraction: 0 },
   })
   iterationMs = 60_000
   await patient.addSegment(await worldSegment(0, 4))

@@ -17,22 +17,31 @@ import {
   segments,
 } from '../support/ground-session.js'
 
+/** A drone that flies what all segments taught. */
+async function taughtDrone(): Promise<Replica> {
+  const drone = new Replica()
+  const { session } = createSession()
+  for (const segment of segments) {
+    await session.addSegment(segment)
+    const { update } = await session.runPhase()
+    if (update !== undefined) session.acknowledge(drone.apply(update))
+  }
+  return drone
+}
+
+/** An engine that makes the student worse, while `ruins` says so. */
+const ruin = (ruins = () => true) =>
+  engineWith(async (batch, parameters) => {
+    const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
+    return { loss, gradient: ruins() ? gradient.map(g => -1000 * g) : gradient }
+  })
+
 t.test(
   'the gate keeps weights that are worse on the ground, and training that went astray starts again',
   async t => {
-    const drone = new Replica()
-    const { session: good } = createSession()
-    for (const segment of segments) {
-      await good.addSegment(segment)
-      const { update } = await good.runPhase()
-      if (update !== undefined) good.acknowledge(drone.apply(update))
-    }
-    const ruin = engineWith(async (batch, parameters) => {
-      const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
-      return { loss, gradient: gradient.map(g => -1000 * g) }
-    })
+    const drone = await taughtDrone()
     const { session } = createSession({
-      engine: ruin,
+      engine: ruin(),
       start: drone,
       options: { resetAfterRefusals: 3, alpha: 0.05 },
     })
@@ -54,21 +63,11 @@ t.test(
 
 /** Flies well, then gets weights for the worse, since no gate holds them back. @returns what happened in the phase after */
 async function flyForTheWorse(rollBack: PartialSessionOptions['rollBack'] = {}) {
-  const good = new Replica()
-  const { session: teaching } = createSession()
-  for (const segment of segments) {
-    await teaching.addSegment(segment)
-    const { update } = await teaching.runPhase()
-    if (update !== undefined) teaching.acknowledge(good.apply(update))
-  }
+  const good = await taughtDrone()
   let ruining = true
-  const ruin = engineWith(async (batch, parameters) => {
-    const { loss, gradient } = await engine.lossAndGradient(batch, parameters)
-    return { loss, gradient: ruining ? gradient.map(g => -1000 * g) : gradient }
-  })
   const lines: string[] = []
   const init: Partial<SessionInit> = {
-    engine: ruin,
+    engine: ruin(() => ruining),
     log: { ...silentLog, warn: message => lines.push(message) },
     options: { holdOutFraction: 0, alpha: 0.05, rollBack },
   }

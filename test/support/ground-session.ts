@@ -17,7 +17,7 @@ export const engine = await createEngine(student, { threads: 1 })
 t.teardown(() => engine.dispose())
 
 /** Quick: the student was never trained. */
-export const eager: PartialSessionOptions = {
+const eager: PartialSessionOptions = {
   fraction: 0.3,
   alpha: 5e-3,
   iterations: 10,
